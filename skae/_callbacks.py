@@ -1,0 +1,49 @@
+"""The one place that touches scikit-learn's callbacks, which are experimental."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+__all__ = ["CallbackSupportMixin", "EpochReporter", "inside_search", "with_callbacks"]
+
+
+class EpochReporter:
+    """Tell registered callbacks about the fit and each of its epochs."""
+
+    def __init__(self, estimator: Any, X: Any, y: Any, max_epochs: int) -> None:
+        self.estimator = estimator
+        self.data = {"X": X, "y": y}
+        self.active = bool(getattr(estimator, "_skl_callbacks", None))
+        self.context = estimator._init_callback_context(max_subtasks=max_epochs)
+        self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+
+    def epoch(self, attributes: Callable[[], dict]) -> bool:
+        """Report the end of an epoch; True where a callback asks to stop.
+
+        ``attributes`` makes the fitted attributes of this moment, for those callbacks
+        that want a fitted estimator.
+        """
+        if not self.active:
+            return False
+        task = self.context.subcontext(task_name="epoch")
+        task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        return task.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+        )
+
+    def end(self) -> None:
+        """Report the end of the fit."""
+        self.context.call_on_fit_task_end(estimator=self.estimator, **self.data)
+
+
+def inside_search() -> bool:
+    """Whether a search, cross-validation or joblib worker is running this code."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.startswith(("sklearn.model_selection", "joblib")):
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,566 @@
+"""The estimator: parameters, validation, and a thin shell around the core."""
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skae import thresholds
+from skae._callbacks import CallbackSupportMixin, with_callbacks
+from skae._frames import like_frame
+from skae._validation import check_number, check_sample_weight
+
+
+class AutoencoderOutlierDetector(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    OutlierMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Outlier detection by how badly an autoencoder reconstructs a row.
+
+    A neural network learns to restore training rows from noisy copies of them. Rows
+    that it restores badly, or whose code and residual are improbable together, are
+    outliers. Training and scoring are compiled by JAX, once per architecture.
+
+    The rows should be standardised first: put a
+    :class:`~sklearn.preprocessing.StandardScaler` in front.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(256,)
+        Widths of the encoder's hidden layers, each at least 1. May be empty.
+    latent_dim : int, default=128
+        Width of the code. It may exceed the number of features: the corruption keeps
+        the network from learning the identity, and wide codes detect best.
+    decoder_layer_sizes : tuple of int or None, default=None
+        Widths of the decoder's hidden layers. None mirrors the encoder.
+    activation : {"elu", "gelu", "identity", "leaky_relu", "relu", "sigmoid", "silu", \
+            "softplus", "tanh"}, default="relu"
+        Activation of hidden layers and code.
+    output_activation : str, default="identity"
+        Activation of the output, from the same list.
+    dropout : float, default=0.0
+        Share of hidden units dropped in training, in [0, 1).
+    corruption : {"gaussian"} or None, default="gaussian"
+        Noise added to the input while training; the target stays clean [1]_.
+    corruption_scale : float or (float, float), default=(0.05, 1.0)
+        Standard deviation of the noise, in training standard deviations of each
+        feature. A pair draws one scale per row, log-uniform between the two.
+    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Reconstruction loss, averaged over features.
+    alpha : float, default=0.0
+        Strength of the L2 penalty on weights: ``alpha * sum(kernel ** 2)``.
+    l1_activity : float, default=0.0
+        Strength of the L1 penalty on the code, summed over units and averaged over
+        rows. It makes codes sparse.
+    optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
+        "sgd" has Nesterov momentum 0.9. A callable gets the learning rate and returns
+        an optax transformation; it must be defined at the top level of a module.
+    weight_decay : float, default=1e-5
+        Decoupled weight decay. Only used with ``optimizer="adamw"``.
+    learning_rate : float, default=2e-3
+        Initial learning rate.
+    learning_rate_schedule : {"constant", "cosine"}, default="cosine"
+        "cosine" decays to zero over ``max_iter`` epochs.
+    batch_size : int, default=128
+        Rows in a batch, at most.
+    max_iter : int or "auto", default="auto"
+        Epochs. "auto" takes as many as make 1,000 steps, and at least one.
+    early_stopping : bool, default=False
+        Whether to stop when the loss of the held-out rows stops falling, and to
+        restore the best weights. Where no rows are held out the training loss counts.
+    validation_fraction : float, default=0.1
+        Share of the rows held out, in [0, 1). They never touch weights or
+        statistics; they serve early stopping, the "auto" threshold and p-values.
+        If that makes fewer than 20 rows, none are held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that end the training with ``early_stopping``.
+    tol : float, default=1e-4
+        Smallest fall of the loss that counts as improvement.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights of the previous call.
+    n_estimators : int, default=1
+        Networks that differ in their random numbers. Scores and reconstructions are
+        averaged.
+    anomaly_score : {"combined", "joint", "latent", "reconstruction"}, \
+            default="combined"
+        What makes a row abnormal. "reconstruction": the mean squared residual.
+        "joint": the squared Mahalanobis distance of residual and code together,
+        divided by their number, which is a Gaussian likelihood with full covariance.
+        "latent": that of the code alone. "combined": the mean of the logarithms of
+        the first two, each standardised on the training rows.
+    contamination : float or "auto", default="auto"
+        Share of outliers among the training rows, in (0, 0.5]: exactly this share is
+        flagged. "auto": the threshold that flags 5 % of the held-out rows (of the
+        training rows where none are held out).
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, batches, noise and held-out rows.
+    verbose : int, default=0
+        1 prints about ten lines of progress, 2 one for each epoch.
+    device : str or None, default=None
+        Platform to compute on, such as "cpu" or "gpu". None: JAX's default.
+
+    Attributes
+    ----------
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+    weights_ : dict of str to ndarray
+        Weights by layer; the first axis counts the networks.
+    statistics_ : dict of str to ndarray
+        What scoring needs beside the weights; the first axis counts the networks.
+    architecture_ : dict
+        Sizes and activations that the weights belong to.
+    fitted_score_ : str
+        The anomaly score that ``statistics_`` and ``offset_`` belong to.
+    calibration_scores_ : ndarray
+        Sorted scores behind ``p_values``, at most 10,000.
+    history_ : dict of str to list of float
+        "loss", "validation_loss" (empty if no rows are held out) and
+        "epoch_seconds" for each epoch of the first network. Losses are taken under
+        the corruption; the validation loss without penalties and dropout.
+    n_iter_ : int
+        Epochs run by the first network.
+    n_parameters_ : int
+        Weights and biases of all networks.
+    n_features_in_ : int
+        Columns seen in ``fit``.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where ``fit`` saw a data frame.
+
+    See Also
+    --------
+    sklearn.ensemble.IsolationForest : Outliers are isolated by few random splits.
+    sklearn.neighbors.LocalOutlierFactor : Outliers have sparse neighbourhoods.
+
+    Notes
+    -----
+    Rows outside the smallest ball around the training mean (in standard deviations)
+    that holds the training rows are projected onto it before they enter the network;
+    their displacement is added to residuals and energies. Inside, the
+    "reconstruction" score is exactly minus the mean of
+    ``(X - reconstruct(X)) ** 2``. Outside, scores keep falling with the distance.
+
+    With the same ``random_state`` and data, results are equal to the last bit on one
+    machine, device and set of versions.
+
+    References
+    ----------
+    .. [1] Vincent, P., Larochelle, H., Bengio, Y., Manzagol, P.-A. (2008). Extracting
+       and composing robust features with denoising autoencoders. ICML.
+       :doi:`10.1145/1390156.1390294`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import AutoencoderOutlierDetector
+    >>> X = np.random.default_rng(0).normal(size=(300, 4))
+    >>> detector = make_pipeline(
+    ...     StandardScaler(), AutoencoderOutlierDetector(random_state=0)
+    ... ).fit(X)
+    >>> detector.predict([[0, 0, 0, 0], [9, -9, 9, -9]])
+    array([ 1, -1])
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes=(256,),
+        latent_dim=128,
+        decoder_layer_sizes=None,
+        activation="relu",
+        output_activation="identity",
+        dropout=0.0,
+        corruption="gaussian",
+        corruption_scale=(0.05, 1.0),
+        loss="squared_error",
+        alpha=0.0,
+        l1_activity=0.0,
+        optimizer="adamw",
+        weight_decay=1e-5,
+        learning_rate=2e-3,
+        learning_rate_schedule="cosine",
+        batch_size=128,
+        max_iter="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        warm_start=False,
+        n_estimators=1,
+        anomaly_score="combined",
+        contamination="auto",
+        random_state=None,
+        verbose=0,
+        device=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.latent_dim = latent_dim
+        self.decoder_layer_sizes = decoder_layer_sizes
+        self.activation = activation
+        self.output_activation = output_activation
+        self.dropout = dropout
+        self.corruption = corruption
+        self.corruption_scale = corruption_scale
+        self.loss = loss
+        self.alpha = alpha
+        self.l1_activity = l1_activity
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.n_estimators = n_estimators
+        self.anomaly_score = anomaly_score
+        self.contamination = contamination
+        self.random_state = random_state
+        self.verbose = verbose
+        self.device = device
+
+    @with_callbacks
+    def fit(self, X, y=None, sample_weight=None, X_val=None):
+        """Train the network and set the threshold.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, at least two. Sparse ones are made dense batch by batch.
+        y : Ignored
+            Present so that searches can pass labels; training never sees them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0 of the rows. Rows of weight 0 are left out.
+        X_val : array-like of shape (n_validation, n_features), default=None
+            Rows to hold out instead of a part of ``X``.
+
+        Returns
+        -------
+        AutoencoderOutlierDetector
+            The fitted detector itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown or out of range, or X has NaN or infinity.
+        """
+        from skae import _fitting
+
+        parameters = _fitting.checked_parameters(self)
+        data = self._validate(X, reset=True)
+        weight = check_sample_weight(sample_weight, data)
+        if X_val is not None:
+            X_val = self._validate(X_val)
+        attributes = _fitting.fit(
+            self, parameters, data, weight, X_val, reported=(X, y)
+        )
+        self.__dict__.update(attributes)
+        return self
+
+    def score_samples(self, X):
+        """Score rows; higher means more normal.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Float64 scores. A row's score is the same to the last bit alone, in any
+            batch and in any order.
+        """
+        return self._compute("score_rows", X)
+
+    def decision_function(self, X):
+        """Score rows relative to the threshold; negative means outlier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Label rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to label.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            +1 for inliers (``decision_function >= 0``), -1 for outliers.
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def score(self, X, y=None):
+        """How well the network restores rows from noisy copies; higher is better.
+
+        A figure of fit without labels, to compare architectures, losses and training
+        parameters. It is minus the median over rows of the mean squared error, in
+        training variances, with Gaussian noise of fixed size and seed on the rows.
+        The identity network scores badly, and outliers among the rows hardly count.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, best those that training has not seen.
+        y : Ignored
+            Present so that searches can pass labels.
+
+        Returns
+        -------
+        float
+            At most 0.
+        """
+        return self._compute("denoising_score", X)
+
+    def transform(self, X):
+        """Code of each row, by the first network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, latent_dim)
+            Codes.
+        """
+        codes = self._compute("codes", X)
+        is_float32 = getattr(X, "dtype", None) == np.float32
+        return codes if is_float32 else codes.astype(np.float64)
+
+    def inverse_transform(self, Z):
+        """Rows that the first network's decoder makes of codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, latent_dim)
+            Codes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Decoded rows.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Z must have {self._n_features_out} columns, one for each unit of the "
+                f"code. Got {Z.shape[1]}."
+            )
+        return self._call("decode", Z).astype(np.float64)
+
+    def reconstruct(self, X):
+        """Output of the network for each row, averaged over the networks.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to reconstruct.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Reconstructions, in the units of ``X``.
+        """
+        return self._compute("reconstruct", X)
+
+    def feature_errors(self, X, normalize=True):
+        """How much each feature contributes to the reconstruction error.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to examine.
+        normalize : bool, default=True
+            Whether to divide by the feature's mean error on training rows, so that 1
+            is usual. False gives squared residuals in squared units of ``X``; their
+            mean over features is minus the "reconstruction" score.
+
+        Returns
+        -------
+        {ndarray, DataFrame} of shape (n_samples, n_features)
+            Errors >= 0; a data frame of the same kind with the same names where ``X``
+            is one.
+        """
+        errors = self._compute("feature_errors", X, normalize=bool(normalize))
+        return like_frame(errors, X)
+
+    def explain(self, X, n_features=5):
+        """Features that make each row abnormal, the worst first.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to explain.
+        n_features : int, default=5
+            Features to name for each row, at most all.
+
+        Returns
+        -------
+        list of list of (str, float)
+            For each row, names and normalised errors (see ``feature_errors``).
+        """
+        check_number("n_features", n_features)
+        errors = self._compute("feature_errors", X, normalize=True)
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{i}" for i in range(self.n_features_in_)]
+        order = np.argsort(-errors, axis=1, kind="stable")[:, :n_features]
+        return [
+            [(str(names[j]), float(row[j])) for j in ranked]
+            for row, ranked in zip(errors, order, strict=True)
+        ]
+
+    def p_values(self, X):
+        """Conformal p-values: the rarer a score among normal rows, the smaller.
+
+        Under the hypothesis that a row is drawn like the held-out rows,
+        ``P(p <= a) <= a``. SciPy's ``false_discovery_control`` turns them into a
+        selection with a bounded share of false discoveries. Where no rows were held
+        out (few rows), training scores stand in and p-values are too large for
+        outliers among them and too small for new rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to test.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In (0, 1], multiples of 1 / (number of calibration scores + 1).
+        """
+        scores = self.score_samples(X)
+        return thresholds.conformal_p_values(scores, self.calibration_scores_)
+
+    def calibrate(
+        self, X=None, *, contamination=None, false_positive_rate=None, threshold=None
+    ):
+        """Move the threshold without training again.
+
+        Exactly one of the three keywords must be given.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Rows to calibrate on; their scores then serve ``p_values`` too. None: the
+            rows held out in ``fit``.
+        contamination : float, default=None
+            Share of these rows to flag, in (0, 0.5].
+        false_positive_rate : float, default=None
+            Bound in (0, 1) on the probability that a new normal row is flagged, given
+            that the rows are normal and new to the detector. n rows allow bounds down
+            to 1 / (n + 1).
+        threshold : float, default=None
+            Score below which a row is an outlier.
+
+        Returns
+        -------
+        AutoencoderOutlierDetector
+            The detector itself, with a new ``offset_``.
+        """
+        check_is_fitted(self)
+        keywords = {
+            "contamination": contamination,
+            "false_positive_rate": false_positive_rate,
+            "threshold": threshold,
+        }
+        given = [name for name, value in keywords.items() if value is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"calibrate needs exactly one of {', '.join(keywords)}. "
+                f"Got {', '.join(given) or 'none'}."
+            )
+        check_number(given[0], keywords[given[0]])
+        scores = self.calibration_scores_ if X is None else self.score_samples(X)
+        if contamination is not None:
+            offset = thresholds.contamination_offset(scores, contamination)
+        elif false_positive_rate is not None:
+            offset = thresholds.conformal_offset(scores, false_positive_rate)
+        else:
+            offset = float(threshold)
+        self.offset_ = offset
+        self.calibration_scores_ = thresholds.calibration_sample(scores)
+        return self
+
+    def summary(self):
+        """Layers of the fitted network.
+
+        Returns
+        -------
+        str
+            A line for each layer: name, output shape, number of parameters.
+        """
+        from skae.core import engine
+
+        check_is_fitted(self)
+        table = engine.layer_table(self.architecture_)
+        lines = [("layer", "output shape", "parameters")] + [
+            (name, f"(None, {width:,})", f"{size:,}") for name, width, size in table
+        ]
+        text = "\n".join(f"{a:<12}{b:<18}{c:>12}" for a, b, c in lines)
+        return (
+            f"{text}\ntotal: {self.n_parameters_:,} parameters in "
+            f"{len(self._seeds) - 1} network(s)"
+        )
+
+    @property
+    def _n_features_out(self):
+        return self.architecture_["latent_dim"]
+
+    def _validate(self, X, *, reset=False):
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=2 if reset else 1,
+        )
+
+    def _compute(self, name, X, **options):
+        """Validate rows and pass them to a function of the engine."""
+        check_is_fitted(self)
+        return self._call(name, self._validate(X), **options)
+
+    def _call(self, name, X, **options):
+        from skae.core import engine
+
+        model = engine.Model(
+            self.architecture_, self.weights_, self.statistics_, self.fitted_score_
+        )
+        with engine.device_context(self.device):
+            return getattr(engine, name)(model, engine.as_float32(X), **options)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

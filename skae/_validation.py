@@ -1,0 +1,143 @@
+"""Checks of parameters and weights, with messages in scikit-learn's form."""
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length
+
+# name: (type, lowest, highest, which ends belong to the interval)
+NUMBERS = {
+    "latent_dim": (Integral, 1, np.inf, "left"),
+    "dropout": (Real, 0, 1, "left"),
+    "alpha": (Real, 0, np.inf, "left"),
+    "l1_activity": (Real, 0, np.inf, "left"),
+    "weight_decay": (Real, 0, np.inf, "left"),
+    "learning_rate": (Real, 0, np.inf, "neither"),
+    "batch_size": (Integral, 1, np.inf, "left"),
+    "validation_fraction": (Real, 0, 1, "left"),
+    "n_iter_no_change": (Integral, 1, np.inf, "left"),
+    "tol": (Real, 0, np.inf, "left"),
+    "n_estimators": (Integral, 1, np.inf, "left"),
+    "verbose": (Integral, 0, np.inf, "left"),
+    "max_iter": (Integral, 1, np.inf, "left"),
+    "contamination": (Real, 0, 0.5, "right"),
+    "false_positive_rate": (Real, 0, 1, "neither"),
+    "threshold": (Real, -np.inf, np.inf, "neither"),
+    "n_features": (Integral, 1, np.inf, "left"),
+    "corruption_scale": (Real, 0, np.inf, "neither"),
+    "hidden_layer_sizes": (Integral, 1, np.inf, "left"),
+    "decoder_layer_sizes": (Integral, 1, np.inf, "left"),
+}
+OR_AUTO = ("max_iter", "contamination")
+OR_NONE = ("corruption", "decoder_layer_sizes", "device")
+FLAGS = ("early_stopping", "warm_start")
+SEQUENCES = ("hidden_layer_sizes", "decoder_layer_sizes")
+
+OWNER = "AutoencoderOutlierDetector"
+
+
+def _refuse(name: str, wanted: str, value: Any) -> None:
+    raise ValueError(
+        f"The {name!r} parameter of {OWNER} must be {wanted}. Got {value!r} instead."
+    )
+
+
+def _inside(name: str, value: Any) -> bool:
+    kind, low, high, closed = NUMBERS[name]
+    if isinstance(value, (bool, np.bool_)) and name != "verbose":
+        return False
+    if not isinstance(value, kind) or not np.isfinite(value):
+        return False
+    above = value >= low if closed == "left" else value > low
+    below = value <= high if closed == "right" else value < high
+    return above and below
+
+
+def _range(name: str) -> str:
+    kind, low, high, closed = NUMBERS[name]
+    left = "[" if closed == "left" else "("
+    right = "]" if closed == "right" else ")"
+    noun = "int" if kind is Integral else "float"
+    return f"{noun} in the range {left}{low}, {high}{right}"
+
+
+def check_number(name: str, value: Any) -> None:
+    """Refuse a number outside the interval that ``NUMBERS`` gives for its name."""
+    if not _inside(name, value):
+        _refuse(name, f"a{'n' if NUMBERS[name][0] is Integral else ''} {_range(name)}", value)
+
+
+def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) -> None:
+    """Refuse unknown or out-of-range estimator parameters.
+
+    ``choices`` maps the names of parameters that select from a registry to it.
+    """
+    for name, value in parameters.items():
+        if (value is None and name in OR_NONE) or name == "random_state":
+            continue
+        if name in choices:
+            _check_choice(name, value, choices[name])
+        elif name in FLAGS:
+            if not isinstance(value, (bool, np.bool_)):
+                _refuse(name, "a bool", value)
+        elif name in SEQUENCES:
+            _check_sizes(name, value)
+        elif name == "corruption_scale":
+            _check_scale(name, value)
+        elif name == "device":
+            if not isinstance(value, str):
+                _refuse(name, "None or a str", value)
+        elif name in OR_AUTO and isinstance(value, str):
+            if value != "auto":
+                _refuse(name, f"'auto' or a{'n' * (name == 'max_iter')} {_range(name)}", value)
+        else:
+            check_number(name, value)
+
+
+def _check_choice(name: str, value: Any, registry: Mapping[str, Any]) -> None:
+    if name == "optimizer" and callable(value):
+        return
+    if not isinstance(value, str) or value not in registry:
+        names = ", ".join(map(repr, sorted(registry)))
+        also = {"optimizer": " or a callable", "corruption": " or None"}.get(name, "")
+        _refuse(name, f"one of {names}{also}", value)
+
+
+def _check_sizes(name: str, value: Any) -> None:
+    is_sequence = isinstance(value, (tuple, list)) or (
+        isinstance(value, np.ndarray) and value.ndim == 1
+    )
+    if not is_sequence or not all(_inside(name, size) for size in value):
+        _refuse(name, f"a tuple, each element an {_range(name)}", value)
+
+
+def _check_scale(name: str, value: Any) -> None:
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2 or not all(_inside(name, v) for v in pair) or pair[0] > pair[1]:
+        _refuse(name, f"a {_range(name)} or a pair (low, high) of them", value)
+
+
+def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
+    """Float64 weights, one for each row: finite, not negative, not all zero."""
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weight.ndim == 0:
+        return np.full(X.shape[0], float(weight))
+    if weight.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weight.ndim}D array."
+        )
+    check_consistent_length(X, weight)
+    if (weight < 0).any():
+        raise ValueError(
+            f"Negative values in sample_weight: got a minimum of {weight.min()}, "
+            f"wanted values >= 0."
+        )
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight

@@ -1,0 +1,54 @@
+"""Static configuration: everything that changes compiled code, and nothing else.
+
+Instances are frozen and hashable, so they serve as static arguments of jitted
+functions. Values that only change numbers (learning rate, penalty strengths, noise
+scale) are in :class:`Hyperparameters`, which is traced: a grid over them compiles
+nothing new.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Architecture of a dense autoencoder."""
+
+    n_features: int
+    encoder_layer_sizes: tuple[int, ...]
+    latent_dim: int
+    decoder_layer_sizes: tuple[int, ...]
+    activation: str
+    output_activation: str
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Active terms of the objective, optimiser and batch height."""
+
+    loss: str
+    corruption: str | None
+    penalties: tuple[str, ...]
+    dropout: bool
+    optimizer: str | Callable[[Any], Any]
+    learning_rate_schedule: str
+    batch_size: int
+
+
+class Hyperparameters(NamedTuple):
+    """Traced numbers of the training.
+
+    ``penalties`` holds one strength for each active penalty. ``n_steps`` is the
+    length of the learning rate schedule and ``feature_scale`` the (d,) unit of the
+    corruption noise.
+    """
+
+    learning_rate: Any
+    weight_decay: Any
+    dropout: Any
+    corruption_low: Any
+    corruption_high: Any
+    penalties: dict[str, Any]
+    n_steps: Any
+    feature_scale: Any

@@ -1,0 +1,320 @@
+"""The way through the core, in NumPy terms: configure, train, measure, score.
+
+This is the only module of the core that the estimator calls.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from skae.core import batching, networks, scoring, training
+from skae.core.batching import Rows, as_float32
+from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
+from skae.core.corruptions import CORRUPTIONS
+from skae.core.losses import LOSSES
+from skae.core.networks import ACTIVATIONS
+from skae.core.penalties import PENALTIES
+from skae.core.scoring import SCORES, Statistics
+from skae.core.training import OPTIMIZERS, SCHEDULES
+
+CHOICES = {
+    "activation": ACTIVATIONS,
+    "output_activation": ACTIVATIONS,
+    "corruption": CORRUPTIONS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "learning_rate_schedule": SCHEDULES,
+    "anomaly_score": SCORES,
+}
+
+# Length of a training with max_iter="auto".
+DEFAULT_STEPS = 1000
+
+MIN_HELD_OUT = 20
+
+# Usual errors below this share of their mean count as this much: a feature that is
+# always restored exactly would make every other row infinitely abnormal.
+ERROR_FLOOR = 1e-3
+
+# Noise of the denoising score in training standard deviations, its seed, and how many
+# rows are held in memory at a time.
+SCORE_NOISE = 0.5
+SCORE_SEED = 0
+SCORE_ROWS = 8192
+
+Weights = dict[str, np.ndarray]
+
+
+class Member(NamedTuple):
+    """One trained network: everything NumPy."""
+
+    weights: Weights
+    optimizer_leaves: list[np.ndarray]
+    history: dict[str, list[float]]
+    ending: str
+
+
+class Model(NamedTuple):
+    """A fitted detector's parts: plain Python and NumPy.
+
+    The first axis of weights and statistics counts the members.
+    """
+
+    architecture: dict[str, Any]
+    weights: Weights
+    statistics: Statistics
+    score: str
+
+
+class Split(NamedTuple):
+    """Rows to train on, rows held out, and a sample for the statistics."""
+
+    train: Rows
+    held_out: Rows | None
+    sample: Rows
+    ball: Statistics
+
+
+def split_rows(
+    rows: Rows, X_val: Any, *, validation_fraction: float, seed: int
+) -> Split:
+    """Hold rows out and measure the ball that the others fill.
+
+    Fewer than ``MIN_HELD_OUT`` rows are too few to tell anything: then none are held
+    out.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(rows.X.shape[0])
+    held_out = None
+    if X_val is not None:
+        held_out = Rows(X_val, np.ones(X_val.shape[0]))
+    elif (n_held_out := int(validation_fraction * len(order))) >= MIN_HELD_OUT:
+        held_out = rows.select(np.sort(order[:n_held_out]))
+        order = order[n_held_out:]
+    train = rows if len(order) == rows.X.shape[0] else rows.select(np.sort(order))
+    chosen = np.sort(order[: scoring.MAX_STATISTICS_ROWS])
+    sample = Rows(batching.take(rows.X, chosen), rows.weight[chosen])
+    return Split(train, held_out, sample, scoring.ball(*sample))
+
+
+def device_context(device: str | None) -> AbstractContextManager:
+    """Context in which JAX computes on the named platform."""
+    if device is None:
+        return nullcontext()
+    try:
+        return jax.default_device(jax.devices(device)[0])
+    except RuntimeError as error:
+        raise ValueError(
+            f"The 'device' parameter of AutoencoderOutlierDetector must be None or a "
+            f"platform that JAX has here. Got {device!r} instead."
+        ) from error
+
+
+def architecture(parameters: Mapping[str, Any], n_features: int) -> dict[str, Any]:
+    """Sizes and activations from checked estimator parameters, as plain Python."""
+    encoder = tuple(map(int, parameters["hidden_layer_sizes"]))
+    decoder = parameters["decoder_layer_sizes"]
+    return {
+        "n_features": n_features,
+        "encoder_layer_sizes": encoder,
+        "latent_dim": int(parameters["latent_dim"]),
+        "decoder_layer_sizes": (
+            encoder[::-1] if decoder is None else tuple(map(int, decoder))
+        ),
+        "activation": parameters["activation"],
+        "output_activation": parameters["output_activation"],
+    }
+
+
+def training_config(parameters: Mapping[str, Any]) -> TrainingConfig:
+    """Active terms of the training from checked estimator parameters."""
+    return TrainingConfig(
+        loss=parameters["loss"],
+        corruption=parameters["corruption"],
+        penalties=tuple(name for name in PENALTIES if parameters[name] > 0),
+        dropout=parameters["dropout"] > 0,
+        optimizer=parameters["optimizer"],
+        learning_rate_schedule=parameters["learning_rate_schedule"],
+        batch_size=int(parameters["batch_size"]),
+    )
+
+
+def _hyperparameters(
+    parameters: Mapping[str, Any], n_steps: int, feature_scale: np.ndarray
+) -> Hyperparameters:
+    scale = parameters["corruption_scale"]
+    low, high = scale if isinstance(scale, (tuple, list)) else (scale, scale)
+    return Hyperparameters(
+        learning_rate=np.float32(parameters["learning_rate"]),
+        weight_decay=np.float32(parameters["weight_decay"]),
+        dropout=np.float32(parameters["dropout"]),
+        corruption_low=np.float32(low),
+        corruption_high=np.float32(high),
+        penalties={
+            name: np.float32(parameters[name])
+            for name in PENALTIES
+            if parameters[name] > 0
+        },
+        n_steps=np.float32(n_steps),
+        feature_scale=np.asarray(feature_scale, np.float32),
+    )
+
+
+def n_epochs(parameters: Mapping[str, Any], n_rows: int) -> int:
+    """Epochs that ``max_iter`` asks for."""
+    if parameters["max_iter"] != "auto":
+        return int(parameters["max_iter"])
+    per_epoch = batching.steps_per_epoch(n_rows, int(parameters["batch_size"]))
+    return max(1, -(-DEFAULT_STEPS // per_epoch))
+
+
+def train_member(
+    parameters: Mapping[str, Any],
+    split: Split,
+    *,
+    seed: int,
+    previous: Member | None = None,
+    on_epoch: Callable[[training.History, Any], bool],
+) -> Member:
+    """Train one network, from scratch or on from ``previous``."""
+    n_rows, n_features = split.train.X.shape
+    network = NetworkConfig(**architecture(parameters, n_features))
+    config = training_config(parameters)
+    epochs = n_epochs(parameters, n_rows)
+    n_steps = epochs * batching.steps_per_epoch(n_rows, config.batch_size)
+    hyper = _hyperparameters(parameters, n_steps, split.ball["scale"])
+    done = len(previous.history["loss"]) if previous else 0
+    rng = np.random.default_rng([seed, done])
+    weights = previous.weights if previous else networks.init(rng, config=network)
+    optimizer_state = training.init_optimizer(weights, hyper, training=config)
+    if previous:
+        optimizer_state = jax.tree.unflatten(
+            jax.tree.structure(optimizer_state), previous.optimizer_leaves
+        )
+    # The implementation is named because the default one is a global setting.
+    key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), done)
+    patience = parameters["n_iter_no_change"] if parameters["early_stopping"] else None
+    result = training.train(
+        training.TrainingState(weights, optimizer_state, np.int32(0), key),
+        split.train,
+        split.held_out,
+        hyper,
+        network=network,
+        training=config,
+        n_epochs=epochs,
+        shuffle=rng,
+        patience=patience,
+        tol=parameters["tol"],
+        on_epoch=on_epoch,
+    )
+    history = result.history
+    if previous:
+        history = {name: previous.history[name] + history[name] for name in history}
+    leaves = jax.tree.leaves(result.state.optimizer_state)
+    return Member(
+        to_numpy(result.params), [np.array(x) for x in leaves], history, result.ending
+    )
+
+
+def to_numpy(params: Any) -> Weights:
+    """Copy parameters to the host."""
+    return {name: np.array(value) for name, value in params.items()}
+
+
+def unstack(stacked: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Split off the leading axis, which counts the members."""
+    n_members = len(next(iter(stacked.values())))
+    return [{k: v[i] for k, v in stacked.items()} for i in range(n_members)]
+
+
+def _stack(members: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([m[name] for m in members]) for name in members[0]}
+
+
+def build(parameters: Mapping[str, Any], split: Split, members: list[Member]) -> Model:
+    """Measure what scoring needs, and put the fitted parts together."""
+    shape = architecture(parameters, split.sample.X.shape[1])
+    score = parameters["anomaly_score"]
+    statistics = [
+        scoring.fit_statistics(
+            member.weights,
+            split.ball,
+            *split.sample,
+            network=NetworkConfig(**shape),
+            score=score,
+        )
+        for member in members
+    ]
+    return Model(
+        shape, _stack([m.weights for m in members]), _stack(statistics), score
+    )
+
+
+def _each_member(model: Model, function: Callable, *args: Any, **options: Any) -> list:
+    network = NetworkConfig(**model.architecture)
+    return [
+        function(*args, weights, statistics, network=network, **options)
+        for weights, statistics in zip(
+            unstack(model.weights), unstack(model.statistics), strict=True
+        )
+    ]
+
+
+def _first(model: Model) -> Model:
+    return model._replace(
+        weights={k: v[:1] for k, v in model.weights.items()},
+        statistics={k: v[:1] for k, v in model.statistics.items()},
+    )
+
+
+def score_rows(model: Model, X: Any) -> np.ndarray:
+    """Float64 scores, averaged over the members; higher is more normal."""
+    return np.mean(_each_member(model, scoring.score_rows, X, score=model.score), axis=0)
+
+
+def codes(model: Model, X: Any) -> np.ndarray:
+    """Codes by the first member."""
+    return _each_member(_first(model), scoring.apply, scoring.codes, X)[0]
+
+
+def decode(model: Model, codes: Any) -> np.ndarray:
+    """Rows that the first member's decoder makes of codes."""
+    return _each_member(_first(model), scoring.apply, scoring.decoded, codes)[0]
+
+
+def reconstruct(model: Model, X: Any) -> np.ndarray:
+    """Float64 reconstructions, averaged over the members."""
+    outputs = _each_member(model, scoring.apply, scoring.reconstructions, X)
+    return np.mean(outputs, axis=0, dtype=np.float64)
+
+
+def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
+    """Squared residuals, averaged over the members; relative to training if asked."""
+    roots = _each_member(model, scoring.apply, scoring.residuals, X)
+    errors = np.mean(np.square(roots, dtype=np.float64), axis=0)
+    if not normalize:
+        return errors
+    usual = model.statistics["feature_error"].mean(axis=0)
+    floor = max(ERROR_FLOOR * usual.mean(), np.finfo(np.float32).tiny)
+    return errors / np.maximum(usual, floor)
+
+
+def denoising_score(model: Model, X: Any) -> float:
+    """Minus the median denoising error, in training variances."""
+    scale = model.statistics["scale"][0].astype(np.float64)
+    errors = []
+    rng = np.random.default_rng(SCORE_SEED)
+    for clean in batching.blocks(X, SCORE_ROWS):
+        noise = rng.standard_normal(clean.shape) * SCORE_NOISE * scale
+        noisy = batching.as_float32(clean + noise)
+        error = (clean - reconstruct(model, noisy)) / scale
+        errors.append(np.mean(np.square(error), axis=1))
+    return -float(np.median(np.concatenate(errors)))
+
+
+def layer_table(shape: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """Name, width and number of parameters of each layer."""
+    return networks.layer_table(NetworkConfig(**shape))

@@ -1,0 +1,301 @@
+"""The training loop: one compiled chunk of steps, driven from the host.
+
+The chunk is compiled once for each architecture and set of active terms. Its shape is
+(steps, batch, features) whatever the number of rows, and it runs as many of its steps
+as it is told, so padding costs no arithmetic.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from skae.core import batching
+from skae.core.batching import Rows
+from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
+from skae.core.corruptions import corrupt
+from skae.core.losses import LOSSES
+from skae.core.networks import Parameters, bind
+from skae.core.penalties import PENALTIES
+
+# Every builder gets the learning rate and the weight decay as traced numbers.
+OPTIMIZERS = {
+    "adam": lambda rate, decay: optax.adam(rate),
+    "adamw": lambda rate, decay: optax.adamw(rate, weight_decay=decay),
+    "sgd": lambda rate, decay: optax.sgd(rate, momentum=0.9, nesterov=True),
+}
+
+SCHEDULES = {
+    "constant": lambda progress: jnp.ones_like(progress),
+    "cosine": lambda progress: 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(progress, 1))),
+}
+
+
+History = dict[str, list[float]]
+
+
+class TrainingState(NamedTuple):
+    """What one step passes to the next."""
+
+    params: Any
+    optimizer_state: Any
+    step: Any
+    key: Any
+
+
+class TrainingResult(NamedTuple):
+    """Weights to keep, the state to continue from, and how training ended."""
+
+    params: Any
+    state: TrainingState
+    history: History
+    ending: str
+
+
+def row_losses(
+    params: Parameters,
+    key: Array,
+    x: Array,
+    hyper: Hyperparameters,
+    *,
+    network: NetworkConfig,
+    training: TrainingConfig,
+    evaluate: bool,
+) -> tuple[Array, Array]:
+    """Loss of each row under the corruption, and codes; no dropout in evaluation."""
+    noise_key, encoder_key, decoder_key = jax.random.split(key, 3)
+    module = bind(params, config=network)
+    corrupted = corrupt(noise_key, x, hyper, corruption=training.corruption)
+    if training.dropout and not evaluate:
+        code = module.encode(corrupted, encoder_key, hyper.dropout)
+        x_hat = module.decode(code, decoder_key, hyper.dropout)
+    else:
+        code = module.encode(corrupted)
+        x_hat = module.decode(code)
+    return LOSSES[training.loss](x, x_hat), code
+
+
+def objective(
+    params: Parameters,
+    key: Array,
+    x: Array,
+    weight: Array,
+    hyper: Hyperparameters,
+    *,
+    network: NetworkConfig,
+    training: TrainingConfig,
+) -> Array:
+    """Weighted mean of the row losses plus the active penalties."""
+    losses, code = row_losses(
+        params, key, x, hyper, network=network, training=training, evaluate=False
+    )
+    return jnp.average(losses, weights=weight) + sum(
+        hyper.penalties[name] * PENALTIES[name](params, code, weight)
+        for name in training.penalties
+    )
+
+
+def _optimizer(
+    hyper: Hyperparameters, step: Any, training: TrainingConfig
+) -> optax.GradientTransformation:
+    schedule = SCHEDULES[training.learning_rate_schedule]
+    rate = hyper.learning_rate * schedule(jnp.float32(step) / hyper.n_steps)
+    if callable(training.optimizer):
+        return training.optimizer(rate)
+    return OPTIMIZERS[training.optimizer](rate, hyper.weight_decay)
+
+
+@partial(jax.jit, static_argnames="training")
+def init_optimizer(
+    params: Parameters, hyper: Hyperparameters, *, training: TrainingConfig
+) -> Any:
+    """Fresh state of the optimiser."""
+    return _optimizer(hyper, 0, training).init(params)
+
+
+@partial(jax.jit, static_argnames=("network", "training"))
+def train_chunk(
+    state: TrainingState,
+    x: Array,
+    weight: Array,
+    n_used: Array,
+    hyper: Hyperparameters,
+    *,
+    network: NetworkConfig,
+    training: TrainingConfig,
+) -> tuple[TrainingState, Array]:
+    """Run the first ``n_used`` steps of a chunk; returns the state and summed loss.
+
+    The sum weighs each batch by its rows' weight, so that sums over chunks divided by
+    the total weight give the mean loss of an epoch.
+    """
+    loss_and_gradient = jax.value_and_grad(
+        partial(objective, network=network, training=training)
+    )
+
+    def step(i: Array, carry: tuple) -> tuple:
+        state, total = carry
+        key = jax.random.fold_in(state.key, state.step)
+        loss, gradient = loss_and_gradient(state.params, key, x[i], weight[i], hyper)
+        updates, optimizer_state = _optimizer(hyper, state.step, training).update(
+            gradient, state.optimizer_state, state.params
+        )
+        params = optax.apply_updates(state.params, updates)
+        state = TrainingState(params, optimizer_state, state.step + 1, state.key)
+        return state, total + loss * jnp.sum(weight[i])
+
+    return jax.lax.fori_loop(0, n_used, step, (state, jnp.float32(0)))
+
+
+@partial(jax.jit, static_argnames=("network", "training"))
+def chunk_loss(
+    params: Parameters,
+    key: Array,
+    x: Array,
+    weight: Array,
+    n_used: Array,
+    hyper: Hyperparameters,
+    *,
+    network: NetworkConfig,
+    training: TrainingConfig,
+) -> Array:
+    """Weighted sum of the row losses of a chunk under a fixed corruption."""
+
+    def add(i: Array, total: Array) -> Array:
+        losses, _ = row_losses(
+            params,
+            jax.random.fold_in(key, i),
+            x[i],
+            hyper,
+            network=network,
+            training=training,
+            evaluate=True,
+        )
+        return total + jnp.sum(losses * weight[i])
+
+    return jax.lax.fori_loop(0, n_used, add, jnp.float32(0))
+
+
+class _Monitor:
+    """Best state so far, and how many epochs have passed without an improvement."""
+
+    def __init__(self, tol: float) -> None:
+        self.tol = tol
+        self.best = np.inf
+        self.state: TrainingState | None = None
+        self.waited = 0
+
+    def update(self, value: float, state: TrainingState) -> None:
+        self.waited = 0 if value < self.best - self.tol else self.waited + 1
+        if value < self.best:
+            self.best, self.state = value, state
+
+
+def _run_epoch(
+    state: TrainingState,
+    rows: Rows,
+    order: np.ndarray,
+    hyper: Hyperparameters,
+    static: dict[str, Any],
+) -> tuple[TrainingState, float]:
+    totals = []
+    for x, weight, n_used in batching.chunks(
+        rows, order, static["training"].batch_size
+    ):
+        state, total = train_chunk(state, x, weight, n_used, hyper, **static)
+        totals.append(total)
+    return state, sum(map(float, totals)) / float(rows.weight.sum())
+
+
+def train(
+    state: TrainingState,
+    rows: Rows,
+    held_out: Rows | None,
+    hyper: Hyperparameters,
+    *,
+    network: NetworkConfig,
+    training: TrainingConfig,
+    n_epochs: int,
+    shuffle: np.random.Generator,
+    patience: int | None = None,
+    tol: float = 0.0,
+    on_epoch: Callable[[History, Any], bool] = lambda history, params: False,
+) -> TrainingResult:
+    """Train for ``n_epochs`` or until told to stop.
+
+    Parameters
+    ----------
+    rows, held_out : Rows
+        Rows to learn from, and rows that only measure the loss (None: no such rows).
+    patience : int or None
+        Stop after this many epochs in a row without an improvement by ``tol`` of the
+        held-out loss (training loss where no rows are held out), and keep the best
+        parameters. None trains to the end and keeps the last.
+    on_epoch : callable ``(history, params) -> bool``
+        Called after each epoch; True stops.
+
+    Returns
+    -------
+    TrainingResult
+        Its ``ending`` says which parameters it holds: "finished" or "stopped" (the
+        last ones, or the best with ``patience``), "diverged" (a loss was not finite;
+        the last finite ones), "interrupted" (Ctrl-C; the best ones so far).
+    """
+    static = {"network": network, "training": training}
+    hyper = jax.device_put(hyper)
+    checks = _held_out_chunks(held_out, training.batch_size)
+    history: History = {"loss": [], "validation_loss": [], "epoch_seconds": []}
+    monitor = _Monitor(tol)
+    ending = "finished"
+    try:
+        for _ in range(n_epochs):
+            start = time.perf_counter()
+            order = shuffle.permutation(rows.X.shape[0])
+            candidate, loss = _run_epoch(state, rows, order, hyper, static)
+            monitored = _held_out_loss(candidate, checks, hyper, static, default=loss)
+            if not np.isfinite([loss, monitored]).all():
+                ending = "diverged"
+                break
+            state = candidate
+            history["loss"].append(loss)
+            if checks:
+                history["validation_loss"].append(monitored)
+            history["epoch_seconds"].append(time.perf_counter() - start)
+            monitor.update(monitored, state)
+            if on_epoch(history, state.params) or monitor.waited == patience:
+                ending = "stopped"
+                break
+    except KeyboardInterrupt:
+        ending = "interrupted"
+    best = monitor.state or state
+    keep_best = ending == "interrupted" or (patience is not None and ending != "diverged")
+    return TrainingResult((best if keep_best else state).params, state, history, ending)
+
+
+def _held_out_chunks(held_out: Rows | None, batch_size: int) -> list[tuple]:
+    if held_out is None:
+        return []
+    order = np.arange(held_out.X.shape[0])
+    return [jax.device_put(c) for c in batching.chunks(held_out, order, batch_size)]
+
+
+def _held_out_loss(
+    state: TrainingState,
+    checks: list[tuple],
+    hyper: Hyperparameters,
+    static: dict[str, Any],
+    *,
+    default: float,
+) -> float:
+    """Loss of the held-out rows under one fixed corruption."""
+    if not checks:
+        return default
+    totals = [chunk_loss(state.params, state.key, *c, hyper, **static) for c in checks]
+    total_weight = sum(float(weight.sum()) for _, weight, _ in checks)
+    return sum(map(float, totals)) / total_weight

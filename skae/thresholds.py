@@ -1,0 +1,139 @@
+"""From scores to thresholds and p-values, in NumPy.
+
+Scores are higher for more normal rows; a row is an outlier where its score is below
+the threshold.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+MAX_CALIBRATION_SCORES = 10_000
+
+
+def contamination_offset(
+    scores: ArrayLike, contamination: float, sample_weight: ArrayLike | None = None
+) -> float:
+    """Threshold that flags the given share of the scores.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Higher is more normal.
+    contamination : float
+        Share of the rows to flag, in (0, 0.5].
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows; the share is then a share of their sum.
+
+    Returns
+    -------
+    float
+        The percentile that scikit-learn's IsolationForest uses, or the weighted
+        quantile (inverted distribution function).
+
+    Examples
+    --------
+    >>> from skae.thresholds import contamination_offset
+    >>> contamination_offset([1.0, 2.0, 3.0, 4.0, 5.0], 0.25)
+    2.0
+    """
+    weight = np.ones(1) if sample_weight is None else np.asarray(sample_weight)
+    if (weight == weight[0]).all():
+        return float(np.percentile(scores, 100 * contamination))
+    return float(
+        np.quantile(scores, contamination, weights=weight, method="inverted_cdf")
+    )
+
+
+def conformal_offset(scores: ArrayLike, false_positive_rate: float) -> float:
+    """Threshold with a guaranteed rate of false alarms on new normal rows.
+
+    The k-th lowest score with ``k = floor(false_positive_rate * (n + 1))``: a new
+    row exchangeable with the given ones scores below it with at most that
+    probability (Vovk et al., 2005).
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Scores of normal rows that the detector was not trained on.
+    false_positive_rate : float
+        In (0, 1).
+
+    Returns
+    -------
+    float
+        The threshold.
+
+    Raises
+    ------
+    ValueError
+        Where the rows are too few for the rate.
+
+    Examples
+    --------
+    >>> from skae.thresholds import conformal_offset
+    >>> conformal_offset(range(99), 0.05)
+    4.0
+    """
+    scores = np.sort(np.asarray(scores, dtype=np.float64))
+    # Rounding would turn 0.05 * 100 into 5.000000000000001 or 4.99999999.
+    rank = int(np.floor(false_positive_rate * (len(scores) + 1) + 1e-9))
+    if rank < 1:
+        needed = int(np.ceil(1 / false_positive_rate - 1e-9)) - 1
+        raise ValueError(
+            f"false_positive_rate={false_positive_rate} needs at least {needed} "
+            f"calibration rows. Got {len(scores)}."
+        )
+    return float(scores[rank - 1])
+
+
+def conformal_p_values(scores: ArrayLike, calibration_scores: ArrayLike) -> np.ndarray:
+    """Conformal p-values: how rare a score this low is among calibration rows.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Scores of the rows in question.
+    calibration_scores : array-like of shape (n_calibration,)
+        Scores of normal rows.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        ``(1 + number of calibration scores <= score) / (n_calibration + 1)``, in
+        (0, 1].
+
+    Examples
+    --------
+    >>> from skae.thresholds import conformal_p_values
+    >>> conformal_p_values([-5.0, 2.5], [1.0, 2.0, 3.0, 4.0])
+    array([0.2, 0.6])
+    """
+    calibration = np.sort(np.asarray(calibration_scores, dtype=np.float64))
+    below = np.searchsorted(calibration, scores, side="right")
+    return (1 + below) / (len(calibration) + 1)
+
+
+def calibration_sample(scores: ArrayLike) -> np.ndarray:
+    """Sorted scores to keep behind p-values: at most 10,000, a random sample of more.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Scores of normal rows.
+
+    Returns
+    -------
+    ndarray of shape (min(n_samples, 10000),)
+        A copy.
+
+    Examples
+    --------
+    >>> from skae.thresholds import calibration_sample
+    >>> calibration_sample([3.0, 1.0, 2.0])
+    array([1., 2., 3.])
+    """
+    scores = np.sort(np.asarray(scores, dtype=np.float64))
+    if len(scores) <= MAX_CALIBRATION_SCORES:
+        return scores
+    rng = np.random.default_rng(0)
+    return np.sort(rng.choice(scores, MAX_CALIBRATION_SCORES, replace=False))
