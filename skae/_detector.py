@@ -42,7 +42,7 @@ class AutoencoderOutlierDetector(
     decoder_layer_sizes : tuple of int or None, default=None
         Widths of the decoder's hidden layers. None mirrors the encoder.
     activation : {"elu", "gelu", "identity", "leaky_relu", "relu", "sigmoid", "silu", \
-            "softplus", "tanh"}, default="relu"
+            "softplus", "tanh"}, default="gelu"
         Activation of hidden layers and code.
     output_activation : str, default="identity"
         Activation of the output, from the same list.
@@ -176,7 +176,7 @@ class AutoencoderOutlierDetector(
         hidden_layer_sizes=(256,),
         latent_dim=128,
         decoder_layer_sizes=None,
-        activation="relu",
+        activation="gelu",
         output_activation="identity",
         dropout=0.0,
         corruption="gaussian",
@@ -355,7 +355,7 @@ class AutoencoderOutlierDetector(
         return codes if is_float32 else codes.astype(np.float64)
 
     def inverse_transform(self, Z):
-        """Rows that the first network's decoder makes of codes.
+        """Decode codes into rows, by the first network.
 
         Parameters
         ----------
@@ -413,7 +413,7 @@ class AutoencoderOutlierDetector(
         return like_frame(errors, X)
 
     def explain(self, X, n_features=5):
-        """Features that make each row abnormal, the worst first.
+        """Name the features that make each row abnormal, the worst first.
 
         Parameters
         ----------
@@ -511,7 +511,7 @@ class AutoencoderOutlierDetector(
         return self
 
     def summary(self):
-        """Layers of the fitted network.
+        """Describe the layers of the fitted network.
 
         Returns
         -------

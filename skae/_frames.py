@@ -12,4 +12,8 @@ def like_frame(values, X):
     if not isinstance(frame, nw.DataFrame):
         return values
     result = nw.from_numpy(values, schema=frame.columns, backend=frame.implementation)
-    return nw.maybe_align_index(result, frame).to_native()
+    native = result.to_native()
+    index = nw.maybe_get_index(frame)
+    if index is not None:
+        native.index = index
+    return native

@@ -126,12 +126,8 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
-    if weight.ndim == 0:
-        return np.full(X.shape[0], float(weight))
     if weight.ndim != 1:
-        raise ValueError(
-            f"Sample weights must be 1D array or scalar, got {weight.ndim}D array."
-        )
+        raise ValueError(f"sample_weight must be 1D array. Got {weight.ndim}D array.")
     check_consistent_length(X, weight)
     if (weight < 0).any():
         raise ValueError(

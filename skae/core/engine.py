@@ -95,7 +95,7 @@ def split_rows(
         held_out = rows.select(np.sort(order[:n_held_out]))
         order = order[n_held_out:]
     train = rows if len(order) == rows.X.shape[0] else rows.select(np.sort(order))
-    chosen = np.sort(order[: scoring.MAX_STATISTICS_ROWS])
+    chosen = order[: scoring.MAX_STATISTICS_ROWS]
     sample = Rows(batching.take(rows.X, chosen), rows.weight[chosen])
     return Split(train, held_out, sample, scoring.ball(*sample))
 

@@ -32,6 +32,7 @@ MAX_CALL_FLOATS = 2**22
 # remaining directions: memory and time stay linear in the width.
 FULL_COVARIANCE_WIDTH = 1024
 LOW_RANK = 512
+LOW_RANK_ROWS = 2048
 
 # Share of the mean variance that is added to every direction of a covariance.
 RIDGE = 1e-4
@@ -247,7 +248,7 @@ def _gaussian(v: np.ndarray, weight: np.ndarray, prefix: str) -> Statistics:
     width = v.shape[1]
     rank = min(width, LOW_RANK) if width > FULL_COVARIANCE_WIDTH else width
     if rank < width:
-        v, weight = v[: 2 * rank], weight[: 2 * rank]
+        v, weight = v[:LOW_RANK_ROWS], weight[:LOW_RANK_ROWS]
     weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
     if rank == width:
         variances, vectors = np.linalg.eigh(weighted.T @ weighted)

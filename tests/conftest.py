@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from hypothesis import settings
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoencoderOutlierDetector
+
+# The first example of a shape pays its compilation, so no deadline makes sense.
+settings.register_profile("skae", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("skae")
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """300 standardised rows of two correlated groups, and 60 outliers."""
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(6, 6))
+    rows = rng.normal(size=(300, 6)) @ mixing + 4 * rng.integers(0, 2, size=(300, 1))
+    scaler = StandardScaler().fit(rows)
+    outliers = rng.uniform(-4, 4, size=(60, 6))
+    return scaler.transform(rows), outliers
+
+
+@pytest.fixture(scope="session")
+def breast_cancer():
+    """Standardised benign rows, malignant rows."""
+    X, y = load_breast_cancer(return_X_y=True)
+    scaler = StandardScaler().fit(X[y == 1])
+    return scaler.transform(X[y == 1]), scaler.transform(X[y == 0])
+
+
+@pytest.fixture
+def small():
+    """A detector that trains in a blink."""
+
+    def make(**parameters):
+        defaults = {
+            "hidden_layer_sizes": (16,),
+            "latent_dim": 4,
+            "max_iter": 5,
+            "random_state": 0,
+        }
+        return AutoencoderOutlierDetector(**defaults | parameters)
+
+    return make

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from skae.core import batching
+from skae.core.batching import LARGEST, Rows
+
+
+@given(n_rows=st.integers(1, 2000), batch_size=st.integers(1, 300))
+def test_every_row_is_dealt_once_into_batches_of_nearly_equal_size(n_rows, batch_size):
+    order = np.random.default_rng(0).permutation(n_rows)
+    rows, real = batching.split_rows(order, batch_size)
+    assert rows.shape == real.shape == (-(-n_rows // batch_size), batch_size)
+    np.testing.assert_array_equal(rows[real], order)
+    sizes = real.sum(axis=1)
+    assert sizes.max() - sizes.min() <= 1
+
+
+@given(
+    n_rows=st.integers(1, 500),
+    n_features=st.integers(1, 60),
+    batch_size=st.integers(1, 64),
+)
+def test_chunks_have_one_shape_and_hold_every_row_with_its_weight(
+    n_rows, n_features, batch_size
+):
+    X = np.arange(n_rows * n_features, dtype=np.float32).reshape(n_rows, n_features)
+    weight = np.arange(1, n_rows + 1, dtype=np.float32)
+    order = np.random.default_rng(1).permutation(n_rows)
+    seen = []
+    steps = batching.chunk_steps(batch_size, n_features)
+    for x, chunk_weight, n_used in batching.chunks(Rows(X, weight), order, batch_size):
+        assert x.shape == (steps, batch_size, n_features)
+        assert x.dtype == chunk_weight.dtype == np.float32
+        assert not chunk_weight[n_used:].any()
+        used = chunk_weight > 0
+        np.testing.assert_array_equal(x[used][:, 0] // n_features + 1, chunk_weight[used])
+        seen.extend(chunk_weight[used])
+    np.testing.assert_array_equal(seen, order + 1)
+
+
+def test_sparse_rows_make_the_chunks_of_dense_ones():
+    X = np.random.default_rng(0).poisson(0.3, size=(90, 7)).astype(np.float32)
+    weight = np.ones(90, np.float32)
+    order = np.arange(90)[::-1]
+    dense = batching.chunks(Rows(X, weight), order, 16)
+    from_sparse = batching.chunks(Rows(sparse.csr_array(X), weight), order, 16)
+    for (x, *_), (x_sparse, *_) in zip(dense, from_sparse, strict=True):
+        np.testing.assert_array_equal(x, x_sparse)
+
+
+@pytest.mark.parametrize("value", [1e30, -1e300, np.finfo(np.float64).max])
+def test_huge_values_are_cut_off(value):
+    result = batching.as_float32(np.array([[value, 1.0]]))
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, [[np.sign(value) * LARGEST, 1.0]], rtol=1e-6)
+    as_sparse = batching.as_float32(sparse.csr_array([[value, 0.0]]))
+    np.testing.assert_array_equal(as_sparse.toarray()[0, 0], result[0, 0])
+
+
+def test_conversion_leaves_the_input_alone():
+    X = sparse.csr_array(np.array([[1e30, 0.0], [0.0, 2.0]]))
+    before = X.copy()
+    batching.as_float32(X)
+    np.testing.assert_array_equal(X.toarray(), before.toarray())

@@ -1,0 +1,106 @@
+"""What only a process of its own can show: imports, global state, signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def run(code, **env):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | env,
+    ).stdout
+
+
+def test_import_loads_no_jax_and_computes_nothing():
+    run(
+        "import sys, skae\n"
+        "detector = skae.AutoencoderOutlierDetector(latent_dim=3)\n"
+        "repr(detector), detector._repr_html_(), detector.get_params()\n"
+        "loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "assert not loaded & {'jax', 'jaxlib', 'flax', 'optax', 'matplotlib'}, loaded\n"
+    )
+
+
+def test_global_state_is_left_alone():
+    run(
+        "import os, random, warnings, logging\n"
+        "import numpy as np, jax\n"
+        "def state():\n"
+        "    return (random.getstate(), str(np.random.get_state()),\n"
+        "            dict(jax.config.values), dict(os.environ), np.geterr(),\n"
+        "            list(warnings.filters), logging.getLogger('jax').level,\n"
+        "            os.getcwd())\n"
+        "import sklearn.base, flax.nnx, optax\n"
+        "X = np.random.RandomState(0).normal(size=(250, 3))\n"
+        "before = state()\n"
+        "from skae import AutoencoderOutlierDetector\n"
+        "assert state() == before\n"
+        "d = AutoencoderOutlierDetector(latent_dim=2, max_iter=2, device='cpu',\n"
+        "    random_state=0, dropout=0.1)\n"
+        "d.fit(X).score_samples(X)\n"
+        "d.calibrate(X, contamination=0.1).p_values(X)\n"
+        "d.score(X), d.explain(X), d.reconstruct(X)\n"
+        "assert state() == before\n"
+    )
+
+
+def test_scores_are_the_same_in_every_process():
+    code = (
+        "import hashlib, numpy as np\n"
+        "from skae import AutoencoderOutlierDetector\n"
+        "X = np.random.default_rng(0).normal(size=(250, 5))\n"
+        "d = AutoencoderOutlierDetector(latent_dim=4, max_iter=3, random_state=0)\n"
+        "print(hashlib.sha256(d.fit(X).score_samples(X).tobytes()).hexdigest())\n"
+    )
+    assert run(code, PYTHONHASHSEED="1") == run(code, PYTHONHASHSEED="2")
+
+
+def test_a_pickle_scores_to_the_same_bit_in_another_process(blobs, small, tmp_path):
+    import pickle
+
+    rows, _ = blobs
+    detector = small().fit(rows)
+    path = tmp_path / "parts.pickle"
+    path.write_bytes(pickle.dumps((detector, rows, detector.score_samples(rows))))
+    run(
+        "import pickle, sys\n"
+        f"detector, rows, scores = pickle.load(open({str(path)!r}, 'rb'))\n"
+        "assert 'jax' not in sys.modules\n"
+        "assert (detector.score_samples(rows) == scores).all()\n"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_control_c_keeps_a_usable_detector():
+    code = (
+        "import warnings, numpy as np\n"
+        "from sklearn.exceptions import ConvergenceWarning\n"
+        "from skae import AutoencoderOutlierDetector\n"
+        "X = np.random.default_rng(0).normal(size=(2000, 5))\n"
+        "d = AutoencoderOutlierDetector(latent_dim=4, max_iter=10**6, verbose=2)\n"
+        "with warnings.catch_warnings(record=True) as seen:\n"
+        "    warnings.simplefilter('always')\n"
+        "    d.fit(X)\n"
+        "assert any(issubclass(w.category, ConvergenceWarning) for w in seen)\n"
+        "assert np.isfinite(d.score_samples(X)).all()\n"
+        "print('usable after', d.n_iter_)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if "epoch 3/" in line:
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert "usable after" in out

@@ -1,0 +1,67 @@
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+from numpydoc.validate import validate
+
+import skae
+from skae import AutoencoderOutlierDetector
+
+PUBLIC = [
+    importlib.import_module(info.name)
+    for info in pkgutil.walk_packages(skae.__path__, "skae.")
+    if not any(part.startswith("_") for part in info.name.split("."))
+    and not info.name.startswith("skae.core")
+] + [skae]
+
+# GL01, GL02: where the first line stands; ES01, SA01, EX01: not for every function;
+# GL08: __init__ is documented by its class; RT02: self is named by its type.
+IGNORED = {"GL01", "GL02", "GL03", "ES01", "SA01", "SA04", "EX01", "PR01", "PR02"}
+
+
+def public_names():
+    for module in PUBLIC:
+        for name, value in vars(module).items():
+            if name.startswith("_") or inspect.ismodule(value):
+                continue
+            if getattr(value, "__module__", "").startswith("skae") and callable(value):
+                yield f"{module.__name__}.{name}"
+
+
+def public_methods():
+    for name, value in vars(AutoencoderOutlierDetector).items():
+        if not name.startswith("_") and callable(value):
+            yield f"skae.AutoencoderOutlierDetector.{name}"
+
+
+@pytest.mark.parametrize("name", sorted({*public_names(), *public_methods()}))
+def test_docstrings_are_complete(name):
+    errors = [
+        f"{code}: {text}"
+        for code, text in validate(name)["errors"]
+        if code not in IGNORED
+    ]
+    assert errors == []
+
+
+def test_every_parameter_and_attribute_is_documented(blobs, small):
+    rows, _ = blobs
+    doc = inspect.getdoc(AutoencoderOutlierDetector)
+    for name in AutoencoderOutlierDetector().get_params():
+        assert f"\n{name} : " in doc
+    for name in vars(small().fit(rows)):
+        if name.endswith("_") and not name.startswith("_"):
+            assert f"\n{name} : " in doc or name == "feature_names_in_"
+
+
+def test_all_names_exist_and_are_public():
+    for module in PUBLIC:
+        for name in getattr(module, "__all__", []):
+            assert hasattr(module, name)
+    assert skae.__all__ == ["AutoencoderOutlierDetector"]
+
+
+def test_parameters_are_keyword_only():
+    parameters = inspect.signature(AutoencoderOutlierDetector).parameters.values()
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters)

@@ -1,0 +1,227 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skae import AutoencoderOutlierDetector
+from skae.core import networks, scoring
+from skae.core.config import NetworkConfig
+
+
+def fitted_parts(detector):
+    """Weights and statistics of the first network, in float64."""
+    weights = {k: v[0].astype(float) for k, v in detector.weights_.items()}
+    statistics = {k: v[0].astype(float) for k, v in detector.statistics_.items()}
+    return weights, statistics
+
+
+def project_by_hand(X, statistics):
+    offset = X - statistics["center"]
+    distance = np.sqrt(((offset / statistics["scale"]) ** 2).mean(axis=1))
+    shrink = np.minimum(1, statistics["radius"] / np.maximum(distance, 1e-30))
+    return statistics["center"] + offset * shrink[:, None]
+
+
+def relu_network_by_hand(X, weights):
+    def layer(x, name):
+        return x @ weights[f"{name}.kernel"] + weights[f"{name}.bias"]
+
+    code = np.maximum(layer(np.maximum(layer(X, "encoder.0"), 0), "encoder.1"), 0)
+    hidden = np.maximum(layer(code, "decoder.0"), 0)
+    return code, layer(hidden, "decoder.1")
+
+
+def energies_by_hand(detector, X, X_train):
+    """Energies from the weights and the training rows alone."""
+    weights, statistics = fitted_parts(detector)
+
+    def parts(X):
+        inside = project_by_hand(X, statistics)
+        code, output = relu_network_by_hand(inside, weights)
+        return inside - output, code, X - inside
+
+    residual, code, away = parts(X)
+    train_residual, train_code, _ = parts(X_train)
+
+    def mahalanobis(v, train):
+        covariance = np.cov(train.T, bias=True)
+        width = len(covariance)
+        ridge = scoring.RIDGE * np.trace(covariance) / width
+        precision = np.linalg.inv(covariance + ridge * np.eye(width))
+        return np.einsum("ij,jk,ik->i", v, precision, v) / width
+
+    train_both = np.hstack([train_residual, train_code])
+    both = np.hstack([residual, code]) - train_both.mean(axis=0)
+    away_both = np.hstack([away, np.zeros_like(code)])
+    return {
+        "reconstruction": (residual**2 + away**2).mean(axis=1),
+        "joint": mahalanobis(both, train_both) + mahalanobis(away_both, train_both),
+        "latent": mahalanobis(code - train_code.mean(axis=0), train_code),
+    }
+
+
+@pytest.mark.parametrize("score", scoring.SCORES)
+def test_scores_equal_their_formulas(score, blobs, small):
+    rows, outliers = blobs
+    detector = small(
+        anomaly_score=score, activation="relu", validation_fraction=0.0, max_iter=30
+    ).fit(rows)
+    X = np.vstack([rows[:20], outliers, 50 * outliers[:5]])
+    energies = energies_by_hand(detector, X, rows)
+    if score == "combined":
+        usual = energies_by_hand(detector, rows, rows)
+        expected = -np.mean(
+            [
+                (np.log(energies[name]) - np.log(usual[name]).mean())
+                / np.log(usual[name]).std()
+                for name in ("reconstruction", "joint")
+            ],
+            axis=0,
+        )
+    else:
+        expected = -energies[score]
+    np.testing.assert_allclose(detector.score_samples(X), expected, rtol=2e-3, atol=1e-4)
+
+
+def test_reconstruction_score_is_the_mean_squared_residual(blobs, small):
+    rows, _ = blobs
+    detector = small(anomaly_score="reconstruction", validation_fraction=0.0).fit(rows)
+    expected = -((rows - detector.reconstruct(rows)) ** 2).mean(axis=1)
+    np.testing.assert_allclose(detector.score_samples(rows), expected, rtol=1e-5)
+    errors = detector.feature_errors(rows, normalize=False)
+    np.testing.assert_allclose(-errors.mean(axis=1), expected, rtol=1e-5)
+
+
+@given(
+    n_features=st.integers(1, 40),
+    n_rows=st.integers(1, 1200),
+    data=st.data(),
+)
+def test_scores_are_bit_equal_alone_in_any_batch_and_order(n_features, n_rows, data):
+    detector = bit_detector(n_features)
+    X = np.random.default_rng(n_rows).normal(size=(n_rows, n_features)) * 3
+    scores = detector.score_samples(X)
+    order = np.random.default_rng(0).permutation(n_rows)
+    np.testing.assert_array_equal(detector.score_samples(X[order]), scores[order])
+    start = data.draw(st.integers(0, n_rows - 1))
+    stop = data.draw(st.integers(start + 1, n_rows))
+    np.testing.assert_array_equal(
+        detector.score_samples(X[start:stop]), scores[start:stop]
+    )
+    np.testing.assert_array_equal(
+        detector.score_samples(X[start : start + 1]), scores[start : start + 1]
+    )
+
+
+BIT_DETECTORS = {}
+
+
+def bit_detector(n_features):
+    # Few widths are enough and keep compilations down.
+    if n_features not in BIT_DETECTORS:
+        X = np.random.default_rng(0).normal(size=(50, n_features))
+        BIT_DETECTORS[n_features] = AutoencoderOutlierDetector(
+            hidden_layer_sizes=(24,), latent_dim=7, max_iter=2, random_state=0
+        ).fit(X)
+    return BIT_DETECTORS[n_features]
+
+
+@pytest.mark.parametrize("score", ["combined", "reconstruction", "joint"])
+def test_scores_do_not_rise_again_far_from_the_data(score, breast_cancer):
+    benign, _ = breast_cancer
+    detector = AutoencoderOutlierDetector(anomaly_score=score, random_state=0)
+    detector.fit(benign)
+    rng = np.random.default_rng(0)
+    reach = np.linalg.norm(benign, axis=1).max()
+    distances = np.concatenate([reach + np.geomspace(10, 1e3, 30), np.geomspace(2e3, 1e6, 30)])
+    for direction in rng.normal(size=(100, benign.shape[1])):
+        direction /= np.linalg.norm(direction)
+        for start in (np.zeros(benign.shape[1]), benign[rng.integers(len(benign))]):
+            scores = detector.score_samples(start + np.outer(distances, direction))
+            assert np.isfinite(scores).all()
+            assert (np.diff(scores) <= 0).all()
+
+
+@pytest.mark.parametrize("axis", range(6))
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_default_score_falls_along_single_features(axis, sign, blobs):
+    rows, _ = blobs
+    detector = AutoencoderOutlierDetector(random_state=0, max_iter=30).fit(rows)
+    ray = np.zeros((60, 6))
+    ray[:, axis] = sign * np.geomspace(10, 1e6, 60)
+    scores = detector.score_samples(ray)
+    assert (np.diff(scores) < 0).all()
+    assert scores[0] < detector.score_samples(rows).min()
+
+
+def test_projection_leaves_the_ball_alone_and_ends_on_its_surface():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)) * [1, 10, 0.1] + 5
+    statistics = scoring.ball(X, np.ones(200))
+    inside = X.astype(np.float32)
+    np.testing.assert_array_equal(scoring.project(inside, statistics)[:199], inside[:199])
+    outside = (X + 1e4 * rng.normal(size=X.shape)).astype(np.float32)
+    surface = np.asarray(scoring.project(outside, statistics)).astype(float)
+    distance = np.sqrt(
+        (((surface - statistics["center"]) / statistics["scale"]) ** 2).mean(axis=1)
+    )
+    np.testing.assert_allclose(distance, statistics["radius"], rtol=1e-4)
+
+
+def test_constant_columns_count_in_units_of_one():
+    X = np.column_stack([np.full(50, 0.1), np.full(50, 1e9), np.arange(50.0)])
+    statistics = scoring.ball(X.astype(np.float32), np.ones(50))
+    np.testing.assert_array_equal(statistics["scale"][:2], 1)
+
+
+def test_wide_rows_get_a_low_rank_covariance(monkeypatch):
+    """The leading directions and one variance for the rest, as in probabilistic PCA."""
+    rng = np.random.default_rng(0)
+    loading = rng.normal(size=(3, 40)) * 3
+    v = rng.normal(size=(2000, 3)) @ loading + 0.5 * rng.normal(size=(2000, 40))
+    full = scoring._gaussian(v, np.ones(2000), "joint")
+    monkeypatch.setattr(scoring, "FULL_COVARIANCE_WIDTH", 30)
+    monkeypatch.setattr(scoring, "LOW_RANK", 20)
+    monkeypatch.setattr(scoring, "LOW_RANK_ROWS", 2000)
+    low = scoring._gaussian(v, np.ones(2000), "joint")
+    assert full["joint_components"].shape == (40, 40)
+    assert low["joint_components"].shape == (20, 40)
+    test = rng.normal(size=(300, 3)) @ loading + rng.normal(size=(300, 40))
+    centred = (test - v.mean(axis=0)).astype(np.float32)
+    exact = np.asarray(scoring._mahalanobis(centred, full, "joint"))
+    close = np.asarray(scoring._mahalanobis(centred, low, "joint"))
+    np.testing.assert_allclose(close, exact, rtol=0.05)
+    np.testing.assert_allclose(
+        scoring._host_mahalanobis(centred.astype(float), low), close**2, rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        scoring._host_mahalanobis(centred.astype(float), full), exact**2, rtol=1e-4
+    )
+
+
+def test_very_wide_rows_fit_and_score():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3000))
+    detector = AutoencoderOutlierDetector(
+        hidden_layer_sizes=(8,), latent_dim=4, max_iter=3, random_state=0
+    ).fit(X)
+    scores = detector.score_samples(X)
+    np.testing.assert_array_equal(detector.score_samples(X[7:8]), scores[7:8])
+    assert detector.score_samples(rng.normal(size=(5, 3000)) * 5).max() < scores.min()
+
+
+def test_root_mean_square_neither_overflows_nor_loses_small_numbers():
+    x = np.array([[3e25, 4e25], [3e-20, 4e-20], [0, 0]], np.float32)
+    expected = np.array([5e25, 5e-20, 0]) / np.sqrt(2)
+    np.testing.assert_allclose(scoring._root_mean_square(x), expected, rtol=1e-6)
+
+
+def test_blocks_of_a_wide_network_are_lower():
+    shape = NetworkConfig(20_000, (2,), 2, (2,), "relu", "identity")
+    params = networks.init(np.random.default_rng(0), config=shape)
+    X = np.random.default_rng(0).normal(size=(70, 20_000)).astype(np.float32)
+    statistics = scoring.ball(X, np.ones(70))
+    result = scoring.apply(scoring.codes, X, params, statistics, network=shape)
+    one = scoring.apply(scoring.codes, X[69:], params, statistics, network=shape)
+    assert result.shape == (70, 2)
+    np.testing.assert_array_equal(result[69:], one)

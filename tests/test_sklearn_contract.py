@@ -1,0 +1,307 @@
+"""scikit-learn's own checks, and life inside its tools."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+from sklearn.base import clone
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.datasets import load_breast_cancer
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import AutoencoderOutlierDetector
+from skae.testing import count_compilations
+
+MINI_BATCHES = (
+    "Mini-batches of weighted rows differ from mini-batches of repeated rows; the "
+    "equality of the objective is tested in test_training."
+)
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": MINI_BATCHES,
+    "check_sample_weight_equivalence_on_sparse_data": MINI_BATCHES,
+}
+SMALL = {"hidden_layer_sizes": (16,), "latent_dim": 4, "max_iter": 20}
+
+pytestmark = [
+    # Checks feed columns of any scale.
+    pytest.mark.filterwarnings("ignore:Column"),
+    # A check's own skip of array API input, which the subprocess below runs.
+    pytest.mark.filterwarnings("ignore:.*SCIPY_ARRAY_API"),
+]
+
+
+@parametrize_with_checks(
+    [
+        AutoencoderOutlierDetector(),
+        AutoencoderOutlierDetector(anomaly_score="joint", **SMALL),
+        AutoencoderOutlierDetector(n_estimators=2, **SMALL),
+        AutoencoderOutlierDetector(early_stopping=True, **SMALL),
+        AutoencoderOutlierDetector(contamination=0.1, **SMALL),
+        AutoencoderOutlierDetector(**SMALL | {"latent_dim": 1}),
+    ],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    xfail_strict=True,
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+def test_scikit_learn_checks_with_array_api():
+    code = (
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        "from skae import AutoencoderOutlierDetector\n"
+        "from tests.test_sklearn_contract import EXPECTED_FAILURES, SMALL\n"
+        "for kwargs in ({}, SMALL):\n"
+        "    results = check_estimator(AutoencoderOutlierDetector(**kwargs),\n"
+        "        expected_failed_checks=EXPECTED_FAILURES)\n"
+        "    status = {r['check_name']: r['status'] for r in results}\n"
+        "    assert status['check_array_api_input'] == 'passed', status\n"
+    )
+    env = os.environ | {"SCIPY_ARRAY_API": "1"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=env)
+
+
+@pytest.fixture
+def labelled():
+    """Benign rows are inliers (+1), malignant ones outliers (-1)."""
+    X, y = load_breast_cancer(return_X_y=True)
+    return X, np.where(y == 1, 1, -1)
+
+
+def average_precision(estimator, X, y):
+    return average_precision_score(y == -1, -estimator.score_samples(X))
+
+
+GRID = {
+    "detect__hidden_layer_sizes": [(16,), (12,), (12, 6)],
+    "detect__learning_rate": [1e-3, 1e-2],
+    "detect__contamination": [0.05, "auto"],
+}
+
+
+@pytest.mark.parametrize("backend", ["sequential", "threading"])
+def test_a_grid_search_compiles_training_once_per_architecture(backend, labelled):
+    X, y = labelled
+    # Sizes of no other test, so that nothing is compiled already.
+    width = {"sequential": 5, "threading": 7}[backend]
+    detector = AutoencoderOutlierDetector(latent_dim=width, max_iter=2, random_state=0)
+    pipeline = Pipeline([("scale", StandardScaler()), ("detect", detector)])
+    # 569 rows in three folds make training sets of 379 and 380 rows, and of 569.
+    search = GridSearchCV(
+        pipeline, GRID, scoring=average_precision, cv=3, n_jobs=2
+    )
+    with count_compilations() as counts, joblib.parallel_config(backend=backend):
+        search.fit(X, y)
+    assert counts["train_chunk"] == 3
+    assert search.best_score_ > 0.5
+
+
+def test_a_grid_search_runs_in_processes(labelled):
+    X, y = labelled
+    detector = AutoencoderOutlierDetector(random_state=0, **SMALL)
+    pipeline = Pipeline([("scale", StandardScaler()), ("detect", detector)])
+    grid = {"detect__learning_rate": [1e-3, 1e-2]}
+    results = [
+        GridSearchCV(pipeline, grid, scoring=average_precision, cv=2, n_jobs=n_jobs)
+        .fit(X, y)
+        .cv_results_["mean_test_score"]
+        for n_jobs in (1, 2)
+    ]
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_search_finds_a_better_detector_than_the_default():
+    """On breast cancer, judged on rows that the search has not seen."""
+    X, y = load_breast_cancer(return_X_y=True)
+    y = np.where(y == 1, 1, -1)
+    rng = np.random.default_rng(0)
+    # A tenth of outliers, as the rows to search on would have.
+    rows = np.r_[np.flatnonzero(y == 1), rng.permutation(np.flatnonzero(y == -1))[:60]]
+    rows = rng.permutation(rows)
+    search_rows, test_rows = rows[::2], rows[1::2]
+    detector = AutoencoderOutlierDetector(random_state=0)
+    pipeline = Pipeline([("scale", StandardScaler()), ("detect", detector)])
+    grid = {"detect__latent_dim": [2, 128], "detect__anomaly_score": ["combined", "joint", "reconstruction"]}
+    search = GridSearchCV(
+        pipeline, grid, scoring=average_precision, cv=StratifiedKFold(3)
+    ).fit(X[search_rows], y[search_rows])
+    default = pipeline.fit(X[search_rows])
+    found = average_precision(search.best_estimator_, X[test_rows], y[test_rows])
+    assert found > average_precision(default, X[test_rows], y[test_rows])
+
+
+def test_cross_validation_without_scoring_uses_score(blobs, small):
+    rows, _ = blobs
+    scores = cross_val_score(small(), rows, cv=3)
+    assert np.isfinite(scores).all() and (scores < 0).all()
+
+
+ROUND_TRIPS = {
+    "pickle": lambda e: pickle.loads(pickle.dumps(e)),
+    "deepcopy": copy.deepcopy,
+    "skops": lambda e: skops.io.loads(
+        skops.io.dumps(e), trusted=["skae._detector.AutoencoderOutlierDetector"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROUND_TRIPS)
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_copies_score_to_the_same_bit(name, warm_start, blobs, small):
+    rows, outliers = blobs
+    detector = small(n_estimators=2, warm_start=warm_start)
+    pipeline = make_pipeline(StandardScaler(), detector).fit(rows)
+    other = ROUND_TRIPS[name](pipeline)
+    np.testing.assert_array_equal(
+        other.score_samples(outliers), pipeline.score_samples(outliers)
+    )
+    np.testing.assert_array_equal(other.predict(outliers), pipeline.predict(outliers))
+    np.testing.assert_array_equal(other[-1].p_values(rows), pipeline[-1].p_values(rows))
+    # Copies train on as the original would.
+    np.testing.assert_array_equal(
+        other.fit(rows).score_samples(rows), pipeline.fit(rows).score_samples(rows)
+    )
+
+
+def test_joblib_files_score_to_the_same_bit(blobs, small, tmp_path):
+    rows, _ = blobs
+    detector = small().fit(rows)
+    joblib.dump(detector, tmp_path / "detector.joblib")
+    other = joblib.load(tmp_path / "detector.joblib", mmap_mode="r")
+    np.testing.assert_array_equal(other.score_samples(rows), detector.score_samples(rows))
+
+
+def leaves(value):
+    if isinstance(value, dict):
+        return [leaf for v in value.values() for leaf in leaves(v)]
+    if isinstance(value, (list, tuple)):
+        return [leaf for v in value for leaf in leaves(v)]
+    return [value]
+
+
+def test_fitted_state_is_numpy_and_plain_python(blobs, small):
+    rows, _ = blobs
+    detector = small(warm_start=True, n_estimators=2).fit(rows)
+    plain = (np.ndarray, np.generic, int, float, str, bool, type(None))
+    for name, value in vars(detector).items():
+        for leaf in leaves(value):
+            assert isinstance(leaf, plain), name
+
+
+def test_size_does_not_follow_the_number_of_rows(small):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150_000, 3))
+    detector = small(max_iter=1).fit(X)
+    declared = sum(
+        array.nbytes
+        for arrays in (detector.weights_, detector.statistics_)
+        for array in arrays.values()
+    )
+    declared += detector.calibration_scores_.nbytes
+    assert len(pickle.dumps(detector)) < 1.2 * declared
+
+
+def test_clone_and_refit_with_other_parameters(blobs, small):
+    rows, _ = blobs
+    detector = small().fit(rows)
+    assert not hasattr(clone(detector), "offset_")
+    scores = detector.score_samples(rows)
+    # What was fitted stays in force until the next fit.
+    detector.set_params(latent_dim=9, anomaly_score="latent", activation="tanh")
+    np.testing.assert_array_equal(detector.score_samples(rows), scores)
+    assert detector.transform(rows).shape == (300, 4)
+    assert detector.fit(rows).transform(rows).shape == (300, 9)
+
+
+def test_metadata_routing_passes_weights_and_validation_rows(blobs, small):
+    import sklearn
+
+    rows, outliers = blobs
+    with sklearn.config_context(enable_metadata_routing=True):
+        detector = small().set_fit_request(sample_weight=True, X_val=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipeline = make_pipeline(scaler, detector, transform_input=["X_val"])
+        pipeline.fit(rows, sample_weight=np.ones(len(rows)), X_val=outliers)
+    assert len(pipeline[-1].calibration_scores_) == len(outliers)
+
+
+class Recorder:
+    """A callback that keeps what it is told and stops after some epochs."""
+
+    def __init__(self, stop_after=None):
+        self.scores, self.stop_after, self.begun = [], stop_after, 0
+
+    def setup(self, estimator, context): ...
+
+    def teardown(self, estimator, context): ...
+
+    def on_fit_task_begin(self, estimator, context):
+        self.begun += 1
+
+    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        if context.parent is None:
+            return False
+        self.scores.append(fitted_estimator.score_samples(X[:5]))
+        return len(self.scores) == self.stop_after
+
+
+def test_callbacks_see_a_fitted_detector_and_can_stop(blobs, small):
+    rows, _ = blobs
+    recorder = Recorder(stop_after=3)
+    detector = small(max_iter=50).set_callbacks(recorder).fit(rows)
+    assert detector.n_iter_ == 3
+    assert recorder.begun == 4
+    np.testing.assert_array_equal(recorder.scores[-1], detector.score_samples(rows[:5]))
+    assert (recorder.scores[0] != recorder.scores[1]).any()
+
+
+def test_callbacks_count_the_epochs_of_all_networks(blobs, small):
+    rows, _ = blobs
+    recorder = Recorder()
+    small(n_estimators=3, max_iter=2).set_callbacks(recorder).fit(rows)
+    assert len(recorder.scores) == 6
+
+
+def test_progress_bar_runs_through_a_search(labelled, capsys):
+    X, y = labelled
+    pipeline = make_pipeline(StandardScaler(), AutoencoderOutlierDetector(**SMALL))
+    search = GridSearchCV(
+        pipeline,
+        {"autoencoderoutlierdetector__learning_rate": [1e-3, 1e-2]},
+        scoring=average_precision,
+        cv=2,
+    )
+    search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, y)
+    assert "AutoencoderOutlierDetector" in capsys.readouterr().out
+
+
+def test_scoring_monitor_follows_the_training(labelled):
+    X, y = labelled
+    monitor = ScoringMonitor(scoring="roc_auc")
+    detector = AutoencoderOutlierDetector(**SMALL | {"max_iter": 3})
+    detector.set_callbacks(monitor).fit(StandardScaler().fit_transform(X), y)
+    values = [row["roc_auc"] for row in monitor.get_logs().data]
+    assert len(values) >= 3 and all(0 <= value <= 1 for value in values)
+
+
+def test_labels_are_ignored(labelled):
+    X, y = labelled
+    X = StandardScaler().fit_transform(X)
+    with_labels, without = (
+        AutoencoderOutlierDetector(random_state=0, **SMALL).fit(X, labels)
+        for labels in (y, None)
+    )
+    np.testing.assert_array_equal(
+        with_labels.score_samples(X), without.score_samples(X)
+    )

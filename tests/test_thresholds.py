@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from skae import thresholds
+
+score_lists = hnp.arrays(
+    np.float64, st.integers(2, 200), elements=st.floats(-1e6, 1e6), unique=True
+)
+
+
+@given(scores=score_lists, contamination=st.floats(0.01, 0.5))
+def test_contamination_is_the_share_below_the_threshold(scores, contamination):
+    offset = thresholds.contamination_offset(scores, contamination)
+    flagged = (scores < offset).sum()
+    assert abs(flagged - contamination * len(scores)) <= 1
+
+
+def test_weights_count_like_repeated_rows():
+    rng = np.random.default_rng(0)
+    scores, weight = rng.normal(size=50), rng.integers(1, 5, size=50)
+    repeated = np.repeat(scores, weight)
+    expected = np.quantile(repeated, 0.2, method="inverted_cdf")
+    assert thresholds.contamination_offset(scores, 0.2, weight) == expected
+
+
+def test_equal_weights_are_no_weights():
+    scores = np.random.default_rng(0).normal(size=37)
+    without = thresholds.contamination_offset(scores, 0.1)
+    assert thresholds.contamination_offset(scores, 0.1, np.full(37, 2.5)) == without
+    assert without == np.percentile(scores, 10)
+
+
+def test_conformal_threshold_bounds_the_rate_of_false_alarms():
+    rng = np.random.default_rng(0)
+    alarms = [
+        np.mean(rng.normal(size=100) < thresholds.conformal_offset(scores, 0.1))
+        for scores in rng.normal(size=(2000, 49))
+    ]
+    # k / (n + 1) = 5 / 50, within three standard errors.
+    assert abs(np.mean(alarms) - 0.1) < 3 * np.std(alarms) / np.sqrt(len(alarms))
+
+
+def test_conformal_threshold_says_how_many_rows_it_needs():
+    with pytest.raises(ValueError, match="at least 99 calibration rows. Got 98"):
+        thresholds.conformal_offset(np.arange(98), 0.01)
+    assert thresholds.conformal_offset(np.arange(99), 0.01) == 0
+
+
+@given(scores=score_lists, calibration=score_lists)
+def test_p_values_count_calibration_scores_at_or_below(scores, calibration):
+    result = thresholds.conformal_p_values(scores, calibration)
+    expected = (1 + (calibration <= scores[:, None]).sum(axis=1)) / (
+        1 + len(calibration)
+    )
+    np.testing.assert_array_equal(result, expected)
+    assert (result > 0).all() and (result <= 1).all()
+
+
+def test_calibration_keeps_a_sorted_sample():
+    scores = np.random.default_rng(0).permutation(30_000).astype(float)
+    kept = thresholds.calibration_sample(scores)
+    assert len(kept) == thresholds.MAX_CALIBRATION_SCORES
+    assert (np.diff(kept) > 0).all()
+    assert np.isin(kept, scores).all()
+    # A sample of the whole, not an end of it.
+    assert abs(np.median(kept) - 15_000) < 500

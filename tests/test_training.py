@@ -1,0 +1,322 @@
+import warnings
+
+import jax
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skae.core import corruptions, engine, networks, penalties, training
+from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
+
+NETWORK = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity")
+
+
+def configure(**changes):
+    values = {
+        "loss": "squared_error",
+        "corruption": None,
+        "penalties": (),
+        "dropout": False,
+        "optimizer": "adam",
+        "learning_rate_schedule": "constant",
+        "batch_size": 8,
+    }
+    return TrainingConfig(**values | changes)
+
+
+def hyperparameters(dtype=np.float32, **penalty_strengths):
+    return Hyperparameters(
+        *map(dtype, (0.01, 0.0, 0.0, 0.1, 0.1)),
+        {name: dtype(value) for name, value in penalty_strengths.items()},
+        dtype(10),
+        np.ones(4, dtype),
+    )
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_weights_count_like_repeated_rows_in_float64(loss):
+    """In place of scikit-learn's check, which mini-batches cannot pass."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(9, 4))
+    weight = rng.integers(1, 5, size=9)
+    config = configure(loss=loss, penalties=("alpha", "l1_activity"))
+    params = networks.init(rng, config=NETWORK)
+    with jax.enable_x64(True):
+        params = {name: value.astype(np.float64) for name, value in params.items()}
+        hyper = hyperparameters(np.float64, alpha=0.01, l1_activity=0.1)
+
+        def objective(params, x, weight):
+            return training.objective(
+                params,
+                jax.random.key(0),
+                x,
+                weight,
+                hyper,
+                network=NETWORK,
+                training=config,
+            )
+
+        both = jax.value_and_grad(objective)
+        weighted, gradient = both(params, x, weight.astype(np.float64))
+        repeated, other = both(params, np.repeat(x, weight, axis=0), np.ones(weight.sum()))
+        np.testing.assert_allclose(weighted, repeated, rtol=1e-12)
+        for name, value in gradient.items():
+            assert value.dtype == np.float64
+            np.testing.assert_allclose(value, other[name], rtol=1e-10, atol=1e-14)
+
+        direction = {k: rng.normal(size=v.shape) for k, v in params.items()}
+        step = 1e-6
+        ahead, behind = (
+            objective(
+                {k: v + sign * step * direction[k] for k, v in params.items()},
+                x,
+                weight.astype(np.float64),
+            )
+            for sign in (1, -1)
+        )
+        slope = sum(np.sum(gradient[k] * direction[k]) for k in params)
+        np.testing.assert_allclose((ahead - behind) / (2 * step), slope, rtol=1e-6)
+
+
+def test_penalties_equal_their_formulas():
+    rng = np.random.default_rng(0)
+    params = networks.init(rng, config=NETWORK)
+    code = rng.normal(size=(7, 3)).astype(np.float32)
+    weight = rng.uniform(size=7).astype(np.float32)
+    kernels = [v for k, v in params.items() if k.endswith("kernel")]
+    expected = {
+        "alpha": sum((k.astype(float) ** 2).sum() for k in kernels),
+        "l1_activity": np.average(np.abs(code).sum(axis=1), weights=weight),
+    }
+    assert set(expected) == set(penalties.PENALTIES)
+    for name, function in penalties.PENALTIES.items():
+        for run in (function, jax.jit(function)):
+            np.testing.assert_allclose(run(params, code, weight), expected[name], rtol=1e-5)
+
+
+def test_padding_rows_change_nothing():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 4)).astype(np.float32)
+    weight = np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32)
+    params = networks.init(rng, config=NETWORK)
+    config = configure(penalties=("l1_activity",))
+
+    def objective(x):
+        return training.objective(
+            params,
+            jax.random.key(0),
+            x,
+            weight,
+            hyperparameters(l1_activity=1.0),
+            network=NETWORK,
+            training=config,
+        )
+
+    other = x.copy()
+    other[5:] = 100
+    assert objective(x) == objective(other)
+
+
+def test_gaussian_noise_has_the_given_scales():
+    hyper = hyperparameters()._replace(
+        corruption_low=np.float32(0.05),
+        corruption_high=np.float32(0.8),
+        feature_scale=np.array([1.0, 10.0, 0.0], np.float32),
+    )
+    x = np.full((20_000, 3), 7, np.float32)
+    noise = np.asarray(corruptions.gaussian(jax.random.key(0), x, hyper)) - x
+    assert not noise[:, 2].any()
+    np.testing.assert_allclose(noise[:, 1].std() / noise[:, 0].std(), 10, rtol=0.02)
+    # Mean square of a scale that is log-uniform between the two.
+    expected = (0.8**2 - 0.05**2) / (2 * np.log(0.8 / 0.05))
+    np.testing.assert_allclose(noise[:, 0].var(), expected, rtol=0.05)
+    assert abs(noise[:, 0].mean()) < 0.01
+
+    single = hyper._replace(corruption_high=np.float32(0.05))
+    noise = np.asarray(corruptions.gaussian(jax.random.key(0), x, single)) - x
+    np.testing.assert_allclose(noise[:, 0].std(), 0.05, rtol=0.02)
+
+
+def test_no_corruption_leaves_rows_clean():
+    x = np.ones((3, 4), np.float32)
+    result = corruptions.corrupt(None, x, hyperparameters(), corruption=None)
+    np.testing.assert_array_equal(result, x)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_every_optimizer_learns(blobs, small, optimizer, schedule):
+    rows, _ = blobs
+    detector = small(
+        optimizer=optimizer,
+        learning_rate_schedule=schedule,
+        max_iter=40,
+        corruption=None,
+        learning_rate=0.01,
+    ).fit(rows)
+    assert detector.history_["loss"][-1] < 0.5 * detector.history_["loss"][0]
+
+
+def test_cosine_schedule_ends_at_zero():
+    schedule = training.SCHEDULES["cosine"]
+    values = [float(schedule(np.float32(p))) for p in (0, 0.5, 1, 1.5)]
+    np.testing.assert_allclose(values, [1, 0.5, 0, 0], atol=1e-6)
+
+
+def test_a_linear_network_comes_close_to_principal_components():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 8)) + 0.3 * rng.normal(
+        size=(500, 8)
+    )
+    X -= X.mean(axis=0)
+    from skae import AutoencoderOutlierDetector
+
+    detector = AutoencoderOutlierDetector(
+        hidden_layer_sizes=(),
+        latent_dim=3,
+        activation="identity",
+        corruption=None,
+        learning_rate=0.02,
+        validation_fraction=0.0,
+        max_iter=1500,
+        anomaly_score="reconstruction",
+        random_state=0,
+    ).fit(X)
+    left_over = np.linalg.svd(X, compute_uv=False)[3:]
+    optimum = (left_over**2).sum() / X.size
+    assert optimum < -detector.score_samples(X).mean() < 1.01 * optimum
+
+
+def test_penalties_do_their_work(blobs, small):
+    rows, _ = blobs
+    plain = small(max_iter=60).fit(rows)
+    sparse = small(max_iter=60, l1_activity=0.1).fit(rows)
+    assert (sparse.transform(rows) == 0).mean() > (plain.transform(rows) == 0).mean()
+    decayed = small(max_iter=60, alpha=0.01).fit(rows)
+
+    def size(detector):
+        return sum((w**2).sum() for k, w in detector.weights_.items() if "kernel" in k)
+
+    assert size(decayed) < 0.8 * size(plain)
+
+
+def test_dropout_changes_training_and_not_scoring(blobs, small):
+    rows, _ = blobs
+    detector = small(dropout=0.3).fit(rows)
+    assert (detector.score_samples(rows) == detector.score_samples(rows)).all()
+    assert detector.history_["loss"] != small().fit(rows).history_["loss"]
+
+
+def test_early_stopping_restores_the_best_weights(blobs, small):
+    rows, _ = blobs
+    parameters = {"max_iter": 400, "learning_rate": 0.05, "corruption": None}
+    detector = small(
+        early_stopping=True, n_iter_no_change=5, **parameters
+    ).fit(rows)
+    losses = detector.history_["validation_loss"]
+    assert detector.n_iter_ == len(losses) < 400
+    best = int(np.argmin(losses))
+    # The monitor waits for a fall by tol, so the best may come a little later.
+    assert best >= len(losses) - 1 - 2 * 5
+    assert losses[best] < losses[-1]
+    again = small(**parameters | {"max_iter": best + 1}).fit(rows)
+    full = small(**parameters | {"learning_rate_schedule": "constant"}).fit(rows)
+    assert full.n_iter_ == 400
+    assert again.n_iter_ == best + 1
+
+
+def test_early_stopping_without_held_out_rows_watches_the_training_loss(small):
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    detector = small(early_stopping=True, max_iter=500, tol=0.1).fit(X)
+    assert detector.n_iter_ < 500
+    assert detector.history_["validation_loss"] == []
+
+
+def test_diverged_training_keeps_finite_weights_and_warns(blobs, small):
+    rows, outliers = blobs
+    detector = small(optimizer="sgd", learning_rate=1e30, max_iter=50)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        detector.fit(rows)
+    assert detector.n_iter_ < 50
+    assert np.isfinite(detector.score_samples(outliers)).all()
+    assert all(np.isfinite(value).all() for value in detector.weights_.values())
+
+
+def interrupt_at(monkeypatch, call):
+    calls = iter(range(10_000))
+    original = training.train_chunk
+
+    def train_chunk(*args, **kwargs):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(training, "train_chunk", train_chunk)
+
+
+def test_interrupt_keeps_the_best_weights_with_a_warning(blobs, small, monkeypatch):
+    rows, outliers = blobs
+    interrupt_at(monkeypatch, 7)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        detector = small(max_iter=100).fit(rows)
+    assert 0 < detector.n_iter_ < 100
+    assert np.isfinite(detector.score_samples(outliers)).all()
+
+
+def test_interrupt_of_an_ensemble_keeps_the_networks_so_far(blobs, small, monkeypatch):
+    rows, _ = blobs
+    interrupt_at(monkeypatch, 7)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        detector = small(n_estimators=5).fit(rows)
+    n_members = {len(value) for value in detector.weights_.values()}
+    assert n_members == {2}
+    assert np.isfinite(detector.score_samples(rows)).all()
+
+
+def test_interrupt_ends_a_search(blobs, small, monkeypatch):
+    from sklearn.model_selection import cross_val_score
+
+    rows, _ = blobs
+    interrupt_at(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        cross_val_score(small(), rows)
+
+
+def test_a_factory_makes_the_optimizer(blobs, small):
+    from optax import adam
+
+    rows, _ = blobs
+    factory = small(optimizer=adam).fit(rows)
+    named = small(optimizer="adam").fit(rows)
+    np.testing.assert_array_equal(factory.score_samples(rows), named.score_samples(rows))
+
+
+def test_user_settings_of_jax_do_not_matter(blobs, small):
+    rows, _ = blobs
+    usual = small(dropout=0.1).fit(rows)
+    with jax.enable_x64(True), jax.default_matmul_precision("bfloat16"):
+        other = small(dropout=0.1).fit(rows)
+        np.testing.assert_allclose(
+            other.score_samples(rows), usual.score_samples(rows), rtol=1e-3, atol=1e-3
+        )
+    assert all(value.dtype == np.float32 for value in other.weights_.values())
+
+
+def test_auto_epochs_make_the_default_number_of_steps():
+    parameters = {"max_iter": "auto", "batch_size": 100}
+    assert engine.n_epochs(parameters, 20) == engine.DEFAULT_STEPS
+    assert engine.n_epochs(parameters, 1000) == engine.DEFAULT_STEPS // 10
+    assert engine.n_epochs(parameters, 10**7) == 1
+    assert engine.n_epochs(parameters | {"max_iter": 7}, 20) == 7
+
+
+def test_unknown_device_is_refused_by_name(blobs, small):
+    rows, _ = blobs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match="'device' parameter .* Got 'abacus'"):
+            small(device="abacus").fit(rows)
+    np.testing.assert_array_equal(
+        small(device="cpu").fit(rows).score_samples(rows),
+        small().fit(rows).score_samples(rows),
+    )
