@@ -12,9 +12,9 @@ __all__ = ["CallbackSupportMixin", "EpochReporter", "inside_search", "with_callb
 class EpochReporter:
     """Tell registered callbacks about the fit and each of its epochs."""
 
-    def __init__(self, estimator: Any, X: Any, y: Any, max_epochs: int) -> None:
+    def __init__(self, estimator: Any, data: dict[str, Any], max_epochs: int) -> None:
         self.estimator = estimator
-        self.data = {"X": X, "y": y}
+        self.data = data
         self.active = bool(getattr(estimator, "_skl_callbacks", None))
         self.context = estimator._init_callback_context(max_subtasks=max_epochs)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)

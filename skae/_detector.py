@@ -264,7 +264,7 @@ class AutoencoderOutlierDetector(
         if X_val is not None:
             X_val = self._validate(X_val)
         attributes = _fitting.fit(
-            self, parameters, data, weight, X_val, reported=(X, y)
+            self, parameters, data, weight, X_val, reported={"X": X, "y": y}
         )
         self.__dict__.update(attributes)
         return self
@@ -507,7 +507,7 @@ class AutoencoderOutlierDetector(
         else:
             offset = float(threshold)
         self.offset_ = offset
-        self.calibration_scores_ = thresholds.calibration_sample(scores)
+        self.calibration_scores_: np.ndarray = thresholds.calibration_sample(scores)
         return self
 
     def summary(self):

@@ -47,14 +47,14 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
         _warn_of_spread(split.ball["scale"])
         make = partial(_attributes, parameters, rows, split, seeds)
         n_epochs = engine.n_epochs(parameters, split.train.X.shape[0])
-        reporter = EpochReporter(estimator, *reported, n_epochs * (len(seeds) - 1))
+        reporter = EpochReporter(estimator, reported, n_epochs * (len(seeds) - 1))
         members = _train(parameters, split, seeds, previous, make, reporter, n_epochs)
         reporter.end()
         return make(members)
 
 
 def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
-    members = []
+    members: list[engine.Member] = []
 
     def on_epoch(history, params):
         _log_epoch(history, n_epochs, parameters["verbose"])
@@ -110,9 +110,7 @@ def _attributes(parameters, rows, split, seeds, members):
             scores, AUTO_FALSE_ALARMS, calibration.weight
         )
     else:
-        all_scores = (
-            scores if calibration is rows else engine.score_rows(model, rows.X)
-        )
+        all_scores = scores if calibration is rows else engine.score_rows(model, rows.X)
         offset = thresholds.contamination_offset(
             all_scores, parameters["contamination"], rows.weight
         )

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
 # name: (type, lowest, highest, which ends belong to the interval)
-NUMBERS = {
+NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "latent_dim": (Integral, 1, np.inf, "left"),
     "dropout": (Real, 0, 1, "left"),
     "alpha": (Real, 0, np.inf, "left"),
@@ -48,8 +48,9 @@ def _inside(name: str, value: Any) -> bool:
     kind, low, high, closed = NUMBERS[name]
     if isinstance(value, (bool, np.bool_)) and name != "verbose":
         return False
-    if not isinstance(value, kind) or not np.isfinite(value):
+    if not isinstance(value, kind) or not np.isfinite(float(value)):
         return False
+    value = float(value)
     above = value >= low if closed == "left" else value > low
     below = value <= high if closed == "right" else value < high
     return above and below
@@ -66,7 +67,11 @@ def _range(name: str) -> str:
 def check_number(name: str, value: Any) -> None:
     """Refuse a number outside the interval that ``NUMBERS`` gives for its name."""
     if not _inside(name, value):
-        _refuse(name, f"a{'n' if NUMBERS[name][0] is Integral else ''} {_range(name)}", value)
+        _refuse(
+            name,
+            f"a{'n' if NUMBERS[name][0] is Integral else ''} {_range(name)}",
+            value,
+        )
 
 
 def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) -> None:
@@ -91,7 +96,11 @@ def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) 
                 _refuse(name, "None or a str", value)
         elif name in OR_AUTO and isinstance(value, str):
             if value != "auto":
-                _refuse(name, f"'auto' or a{'n' * (name == 'max_iter')} {_range(name)}", value)
+                _refuse(
+                    name,
+                    f"'auto' or a{'n' * (name == 'max_iter')} {_range(name)}",
+                    value,
+                )
         else:
             check_number(name, value)
 

@@ -36,7 +36,8 @@ def contamination_offset(
     >>> contamination_offset([1.0, 2.0, 3.0, 4.0, 5.0], 0.25)
     2.0
     """
-    weight = np.ones(1) if sample_weight is None else np.asarray(sample_weight)
+    scores = np.asarray(scores, dtype=np.float64)
+    weight = np.asarray([1.0] if sample_weight is None else sample_weight)
     if (weight == weight[0]).all():
         return float(np.percentile(scores, 100 * contamination))
     return float(

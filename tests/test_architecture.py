@@ -23,7 +23,14 @@ CORE = {
     "networks": {"config"},
     "corruptions": {"config"},
     "penalties": {"networks"},
-    "training": {"batching", "config", "corruptions", "losses", "networks", "penalties"},
+    "training": {
+        "batching",
+        "config",
+        "corruptions",
+        "losses",
+        "networks",
+        "penalties",
+    },
     "scoring": {"batching", "config", "networks"},
     "engine": {
         "batching",

@@ -36,7 +36,9 @@ def test_chunks_have_one_shape_and_hold_every_row_with_its_weight(
         assert x.dtype == chunk_weight.dtype == np.float32
         assert not chunk_weight[n_used:].any()
         used = chunk_weight > 0
-        np.testing.assert_array_equal(x[used][:, 0] // n_features + 1, chunk_weight[used])
+        np.testing.assert_array_equal(
+            x[used][:, 0] // n_features + 1, chunk_weight[used]
+        )
         seen.extend(chunk_weight[used])
     np.testing.assert_array_equal(seen, order + 1)
 

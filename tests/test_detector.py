@@ -25,7 +25,9 @@ def test_outliers_score_lower(score, breast_cancer):
     benign, malignant = breast_cancer
     detector = AutoencoderOutlierDetector(anomaly_score=score, random_state=0)
     detector.fit(benign[::2])
-    assert auroc(detector, benign[1::2], malignant) > (0.85 if score == "latent" else 0.9)
+    assert auroc(detector, benign[1::2], malignant) > (
+        0.85 if score == "latent" else 0.9
+    )
 
 
 @pytest.mark.parametrize("contamination", [0.05, 0.1, 0.5])
@@ -85,7 +87,9 @@ def test_history_has_one_entry_for_each_epoch(blobs, small):
     detector = small(max_iter=7).fit(rows)
     assert detector.n_iter_ == 7
     assert {len(values) for values in detector.history_.values()} == {7}
-    assert all(type(v) is float for values in detector.history_.values() for v in values)
+    assert all(
+        type(v) is float for values in detector.history_.values() for v in values
+    )
 
 
 def test_same_seed_gives_the_same_bits_and_another_seed_others(blobs, small):
@@ -96,7 +100,9 @@ def test_same_seed_gives_the_same_bits_and_another_seed_others(blobs, small):
     np.testing.assert_array_equal(one.score_samples(rows), two.score_samples(rows))
     assert (one.score_samples(rows) != other.score_samples(rows)).any()
     generator = small(random_state=np.random.RandomState(3)).fit(rows)
-    np.testing.assert_array_equal(one.score_samples(rows), generator.score_samples(rows))
+    np.testing.assert_array_equal(
+        one.score_samples(rows), generator.score_samples(rows)
+    )
 
 
 def test_ensemble_averages_different_networks(blobs, small):
@@ -147,7 +153,7 @@ def test_warm_start_continues(blobs, small):
 
     with pytest.raises(ValueError, match="whose shape must stay"):
         detector.set_params(latent_dim=5).fit(rows)
-    with pytest.raises(ValueError, match="'n_estimators' must stay 2. Got 3"):
+    with pytest.raises(ValueError, match=r"'n_estimators' must stay 2. Got 3"):
         detector.set_params(latent_dim=4, n_estimators=3).fit(rows)
     cold = small().fit(rows)
     assert not hasattr(cold, "_optimizer_leaves")
@@ -155,7 +161,7 @@ def test_warm_start_continues(blobs, small):
 
 
 def test_calibrate_moves_the_threshold_only(blobs, small):
-    rows, outliers = blobs
+    rows, _ = blobs
     detector = small().fit(rows)
     scores = detector.score_samples(rows)
     assert detector.calibrate(rows, contamination=0.2) is detector
@@ -207,9 +213,12 @@ def test_codes_and_reconstructions_fit_together(blobs, small):
     assert codes.dtype == np.float64
     assert detector.transform(rows.astype(np.float32)).dtype == np.float32
     np.testing.assert_allclose(
-        detector.inverse_transform(codes), detector.reconstruct(rows), rtol=1e-4, atol=1e-5
+        detector.inverse_transform(codes),
+        detector.reconstruct(rows),
+        rtol=1e-4,
+        atol=1e-5,
     )
-    with pytest.raises(ValueError, match="Z must have 4 columns.* Got 6"):
+    with pytest.raises(ValueError, match=r"Z must have 4 columns.* Got 6"):
         detector.inverse_transform(rows)
     names = detector.get_feature_names_out()
     assert list(names) == [f"autoencoderoutlierdetector{i}" for i in range(4)]
@@ -230,10 +239,13 @@ def test_tampered_features_lead_the_explanation(blobs):
     tampered = pd.DataFrame(values, columns=frame.columns)
     explained = detector.explain(tampered, n_features=2)
     first = [row[0][0] for row in explained]
-    assert np.mean([name == "abcdef"[j] for name, j in zip(first, columns, strict=True)]) > 0.9
+    assert (
+        np.mean([name == "abcdef"[j] for name, j in zip(first, columns, strict=True)])
+        > 0.9
+    )
     assert all(len(row) == 2 and row[0][1] >= row[1][1] for row in explained)
     assert len(detector.explain(tampered.iloc[:1], n_features=50)[0]) == 6
-    with pytest.raises(ValueError, match="'n_features' parameter .* Got 0"):
+    with pytest.raises(ValueError, match=r"'n_features' parameter .* Got 0"):
         detector.explain(tampered, n_features=0)
 
 
@@ -318,7 +330,9 @@ def test_containers_give_the_scores_of_a_float_array(name, blobs, small):
     X = CONTAINERS[name](rows)
     expected = small().fit(rows)
     detector = small().fit(X)
-    np.testing.assert_array_equal(detector.score_samples(X), expected.score_samples(rows))
+    np.testing.assert_array_equal(
+        detector.score_samples(X), expected.score_samples(rows)
+    )
     assert detector.score(X) == expected.score(rows)
 
 
@@ -401,7 +415,9 @@ def test_columns_of_extreme_scale_give_finite_scores(scale, small):
 
 def test_a_column_of_odd_scale_warns_once(small):
     X = np.random.default_rng(0).normal(size=(80, 3)) * [1, 1e3, 1e-3]
-    with pytest.warns(UserWarning, match=r"Column 1 \(and 1 more\).*StandardScaler") as seen:
+    with pytest.warns(
+        UserWarning, match=r"Column 1 \(and 1 more\).*StandardScaler"
+    ) as seen:
         small().fit(X)
     assert len(seen) == 1
 
@@ -463,7 +479,7 @@ def test_wrong_width_and_unfitted_use_are_refused(blobs, small):
     with pytest.raises(NotFittedError):
         small().summary()
     detector = small().fit(rows)
-    with pytest.raises(ValueError, match="X has 5 features, but .* expecting 6"):
+    with pytest.raises(ValueError, match=r"X has 5 features, but .* expecting 6"):
         detector.score_samples(rows[:, :5])
     with pytest.raises(ValueError, match="X has 5 features"):
         small().fit(rows, X_val=rows[:, :5])
@@ -522,7 +538,8 @@ def test_every_parameter_has_a_bad_value_here():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
+    ("name", "value"),
+    [(name, value) for name, values in BAD.items() for value in values],
 )
 def test_bad_parameters_are_refused_by_name_value_and_range(name, value, small):
     X = np.ones((5, 2))

@@ -38,7 +38,10 @@ def test_network_equals_its_formula(name):
     shape = config(activation=name, output_activation="sigmoid")
     rng = np.random.default_rng(0)
     params = networks.init(rng, config=shape)
-    params = {k: v + 0.1 * rng.normal(size=v.shape).astype(np.float32) for k, v in params.items()}
+    params = {
+        k: v + 0.1 * rng.normal(size=v.shape).astype(np.float32)
+        for k, v in params.items()
+    }
     x = rng.normal(size=(11, 5)).astype(np.float32)
     activation = ORACLES[name]
 
@@ -89,9 +92,7 @@ def test_table_counts_the_parameters():
 
 
 def test_dropout_drops_the_given_share_and_keeps_the_mean():
-    shape = config(
-        encoder_layer_sizes=(4000,), activation="softplus", latent_dim=1
-    )
+    shape = config(encoder_layer_sizes=(4000,), activation="softplus", latent_dim=1)
     params = networks.init(np.random.default_rng(0), config=shape)
     # The code adds up the hidden units, so its mean is unchanged by dropout.
     params["encoder.1.kernel"] = np.full((4000, 1), 1 / 4000, np.float32)

@@ -80,7 +80,9 @@ def test_scores_equal_their_formulas(score, blobs, small):
         )
     else:
         expected = -energies[score]
-    np.testing.assert_allclose(detector.score_samples(X), expected, rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        detector.score_samples(X), expected, rtol=2e-3, atol=1e-4
+    )
 
 
 def test_reconstruction_score_is_the_mean_squared_residual(blobs, small):
@@ -133,7 +135,9 @@ def test_scores_do_not_rise_again_far_from_the_data(score, breast_cancer):
     detector.fit(benign)
     rng = np.random.default_rng(0)
     reach = np.linalg.norm(benign, axis=1).max()
-    distances = np.concatenate([reach + np.geomspace(10, 1e3, 30), np.geomspace(2e3, 1e6, 30)])
+    distances = np.concatenate(
+        [reach + np.geomspace(10, 1e3, 30), np.geomspace(2e3, 1e6, 30)]
+    )
     for direction in rng.normal(size=(100, benign.shape[1])):
         direction /= np.linalg.norm(direction)
         for start in (np.zeros(benign.shape[1]), benign[rng.integers(len(benign))]):
@@ -159,7 +163,9 @@ def test_projection_leaves_the_ball_alone_and_ends_on_its_surface():
     X = rng.normal(size=(200, 3)) * [1, 10, 0.1] + 5
     statistics = scoring.ball(X, np.ones(200))
     inside = X.astype(np.float32)
-    np.testing.assert_array_equal(scoring.project(inside, statistics)[:199], inside[:199])
+    np.testing.assert_array_equal(
+        scoring.project(inside, statistics)[:199], inside[:199]
+    )
     outside = (X + 1e4 * rng.normal(size=X.shape)).astype(np.float32)
     surface = np.asarray(scoring.project(outside, statistics)).astype(float)
     distance = np.sqrt(

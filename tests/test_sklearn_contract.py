@@ -98,9 +98,7 @@ def test_a_grid_search_compiles_training_once_per_architecture(backend, labelled
     detector = AutoencoderOutlierDetector(latent_dim=width, max_iter=2, random_state=0)
     pipeline = Pipeline([("scale", StandardScaler()), ("detect", detector)])
     # 569 rows in three folds make training sets of 379 and 380 rows, and of 569.
-    search = GridSearchCV(
-        pipeline, GRID, scoring=average_precision, cv=3, n_jobs=2
-    )
+    search = GridSearchCV(pipeline, GRID, scoring=average_precision, cv=3, n_jobs=2)
     with count_compilations() as counts, joblib.parallel_config(backend=backend):
         search.fit(X, y)
     assert counts["train_chunk"] == 3
@@ -132,7 +130,10 @@ def test_a_search_finds_a_better_detector_than_the_default():
     search_rows, test_rows = rows[::2], rows[1::2]
     detector = AutoencoderOutlierDetector(random_state=0)
     pipeline = Pipeline([("scale", StandardScaler()), ("detect", detector)])
-    grid = {"detect__latent_dim": [2, 128], "detect__anomaly_score": ["combined", "joint", "reconstruction"]}
+    grid = {
+        "detect__latent_dim": [2, 128],
+        "detect__anomaly_score": ["combined", "joint", "reconstruction"],
+    }
     search = GridSearchCV(
         pipeline, grid, scoring=average_precision, cv=StratifiedKFold(3)
     ).fit(X[search_rows], y[search_rows])
@@ -179,7 +180,9 @@ def test_joblib_files_score_to_the_same_bit(blobs, small, tmp_path):
     detector = small().fit(rows)
     joblib.dump(detector, tmp_path / "detector.joblib")
     other = joblib.load(tmp_path / "detector.joblib", mmap_mode="r")
-    np.testing.assert_array_equal(other.score_samples(rows), detector.score_samples(rows))
+    np.testing.assert_array_equal(
+        other.score_samples(rows), detector.score_samples(rows)
+    )
 
 
 def leaves(value):

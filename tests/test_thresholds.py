@@ -44,7 +44,7 @@ def test_conformal_threshold_bounds_the_rate_of_false_alarms():
 
 
 def test_conformal_threshold_says_how_many_rows_it_needs():
-    with pytest.raises(ValueError, match="at least 99 calibration rows. Got 98"):
+    with pytest.raises(ValueError, match=r"at least 99 calibration rows. Got 98"):
         thresholds.conformal_offset(np.arange(98), 0.01)
     assert thresholds.conformal_offset(np.arange(99), 0.01) == 0
 

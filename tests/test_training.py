@@ -58,7 +58,9 @@ def test_weights_count_like_repeated_rows_in_float64(loss):
 
         both = jax.value_and_grad(objective)
         weighted, gradient = both(params, x, weight.astype(np.float64))
-        repeated, other = both(params, np.repeat(x, weight, axis=0), np.ones(weight.sum()))
+        repeated, other = both(
+            params, np.repeat(x, weight, axis=0), np.ones(weight.sum())
+        )
         np.testing.assert_allclose(weighted, repeated, rtol=1e-12)
         for name, value in gradient.items():
             assert value.dtype == np.float64
@@ -91,7 +93,9 @@ def test_penalties_equal_their_formulas():
     assert set(expected) == set(penalties.PENALTIES)
     for name, function in penalties.PENALTIES.items():
         for run in (function, jax.jit(function)):
-            np.testing.assert_allclose(run(params, code, weight), expected[name], rtol=1e-5)
+            np.testing.assert_allclose(
+                run(params, code, weight), expected[name], rtol=1e-5
+            )
 
 
 def test_padding_rows_change_nothing():
@@ -210,9 +214,7 @@ def test_dropout_changes_training_and_not_scoring(blobs, small):
 def test_early_stopping_restores_the_best_weights(blobs, small):
     rows, _ = blobs
     parameters = {"max_iter": 400, "learning_rate": 0.05, "corruption": None}
-    detector = small(
-        early_stopping=True, n_iter_no_change=5, **parameters
-    ).fit(rows)
+    detector = small(early_stopping=True, n_iter_no_change=5, **parameters).fit(rows)
     losses = detector.history_["validation_loss"]
     assert detector.n_iter_ == len(losses) < 400
     best = int(np.argmin(losses))
@@ -288,7 +290,9 @@ def test_a_factory_makes_the_optimizer(blobs, small):
     rows, _ = blobs
     factory = small(optimizer=adam).fit(rows)
     named = small(optimizer="adam").fit(rows)
-    np.testing.assert_array_equal(factory.score_samples(rows), named.score_samples(rows))
+    np.testing.assert_array_equal(
+        factory.score_samples(rows), named.score_samples(rows)
+    )
 
 
 def test_user_settings_of_jax_do_not_matter(blobs, small):
@@ -314,7 +318,7 @@ def test_unknown_device_is_refused_by_name(blobs, small):
     rows, _ = blobs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(ValueError, match="'device' parameter .* Got 'abacus'"):
+        with pytest.raises(ValueError, match=r"'device' parameter .* Got 'abacus'"):
             small(device="abacus").fit(rows)
     np.testing.assert_array_equal(
         small(device="cpu").fit(rows).score_samples(rows),

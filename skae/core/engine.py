@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from skae.core import batching, networks, scoring, training
-from skae.core.batching import Rows, as_float32
+from skae.core.batching import Rows as Rows
+from skae.core.batching import as_float32 as as_float32
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
@@ -248,9 +249,7 @@ def build(parameters: Mapping[str, Any], split: Split, members: list[Member]) ->
         )
         for member in members
     ]
-    return Model(
-        shape, _stack([m.weights for m in members]), _stack(statistics), score
-    )
+    return Model(shape, _stack([m.weights for m in members]), _stack(statistics), score)
 
 
 def _each_member(model: Model, function: Callable, *args: Any, **options: Any) -> list:
@@ -272,7 +271,8 @@ def _first(model: Model) -> Model:
 
 def score_rows(model: Model, X: Any) -> np.ndarray:
     """Float64 scores, averaged over the members; higher is more normal."""
-    return np.mean(_each_member(model, scoring.score_rows, X, score=model.score), axis=0)
+    scores = _each_member(model, scoring.score_rows, X, score=model.score)
+    return np.asarray(np.mean(scores, axis=0))
 
 
 def codes(model: Model, X: Any) -> np.ndarray:
@@ -288,7 +288,7 @@ def decode(model: Model, codes: Any) -> np.ndarray:
 def reconstruct(model: Model, X: Any) -> np.ndarray:
     """Float64 reconstructions, averaged over the members."""
     outputs = _each_member(model, scoring.apply, scoring.reconstructions, X)
-    return np.mean(outputs, axis=0, dtype=np.float64)
+    return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
 
 
 def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Dense autoencoders as ``flax.nnx`` modules, and their parameters as flat dicts."""
 
 from functools import cache
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ class DenseAutoencoder(nnx.Module):
         def layers(*sizes: int) -> nnx.List:
             return nnx.List(
                 nnx.Linear(n_in, n_out, param_dtype=jnp.float32, rngs=rngs)
-                for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+                for n_in, n_out in pairwise(sizes)
             )
 
         self.activation = config.activation

@@ -83,9 +83,7 @@ def residuals(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Arr
     return jnp.hypot(residual, x - inside)
 
 
-def representation(
-    module: DenseAutoencoder, statistics: Statistics, x: Array
-) -> Array:
+def representation(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
     """Residual and code side by side: what the joint energy measures."""
     inside = project(x, statistics)
     code = module.encode(inside)
@@ -112,9 +110,7 @@ def reconstruction_distance(
     return _root_mean_square(residuals(module, statistics, x))[:, None]
 
 
-def joint_distance(
-    module: DenseAutoencoder, statistics: Statistics, x: Array
-) -> Array:
+def joint_distance(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
     """Root of the joint energy: Mahalanobis of residual and code, and displacement."""
     displacement = x - project(x, statistics)
     v = representation(module, statistics, x) - statistics["joint_mean"]
@@ -132,9 +128,7 @@ def latent_distance(
     return _mahalanobis(code, statistics, "latent")[:, None]
 
 
-def both_distances(
-    module: DenseAutoencoder, statistics: Statistics, x: Array
-) -> Array:
+def both_distances(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
     """Roots of the reconstruction and the joint energy."""
     return jnp.concatenate(
         [
@@ -224,13 +218,14 @@ def ball(X: np.ndarray, weight: np.ndarray) -> Statistics:
 
     Columns without spread count in units of 1, as in scikit-learn's StandardScaler.
     """
-    X = X.astype(np.float64)
-    center = np.average(X, axis=0, weights=weight)
-    scale = np.sqrt(np.average(np.square(X - center), axis=0, weights=weight))
+    share = weight / weight.sum()
+    center = share @ X.astype(np.float64)
+    squares = np.square(X - center)
+    scale = np.sqrt(share @ squares)
     # A constant column's computed spread is rounding noise of its mean.
     scale[scale <= 1e-6 * np.abs(center)] = 1.0
     scale[scale < 1e-12] = 1.0
-    distance = np.sqrt(np.mean(np.square((X - center) / scale), axis=1))
+    distance = np.sqrt(squares @ (1 / np.square(scale)) / X.shape[1])
     return {
         "center": center.astype(np.float32),
         "scale": scale.astype(np.float32),
@@ -289,7 +284,7 @@ def fit_statistics(
     v = v.astype(np.float64)
     squared = np.square(v[:, : network.n_features])
     statistics = dict(ball_statistics)
-    statistics["feature_error"] = np.average(squared, axis=0, weights=weight)
+    statistics["feature_error"] = weight / weight.sum() @ squared
     if score in ("joint", "combined"):
         statistics |= _gaussian(v, weight, "joint")
     if score == "latent":

@@ -274,7 +274,9 @@ def train(
     except KeyboardInterrupt:
         ending = "interrupted"
     best = monitor.state or state
-    keep_best = ending == "interrupted" or (patience is not None and ending != "diverged")
+    keep_best = ending == "interrupted" or (
+        patience is not None and ending != "diverged"
+    )
     return TrainingResult((best if keep_best else state).params, state, history, ending)
 
 

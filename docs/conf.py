@@ -1,0 +1,27 @@
+"""Sphinx configuration."""
+
+import skae
+
+project = "skae"
+author = "The skae developers"
+copyright = "2026, The skae developers"
+release = version = skae.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build"]
+autosummary_generate = True
+numpydoc_show_class_members = False
+numpydoc_validation_checks = set()
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skae"
+html_theme_options = {"navigation_with_keys": False, "show_prev_next": False}
+html_sidebars = {"**": []}
