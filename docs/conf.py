@@ -18,7 +18,7 @@ exclude_patterns = ["_build"]
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_validation_checks = set()
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+toc_object_entries_show_parents = "hide"
 myst_heading_anchors = 3
 
 html_theme = "pydata_sphinx_theme"

@@ -154,7 +154,7 @@ class AutoencoderOutlierDetector(
     ----------
     .. [1] Vincent, P., Larochelle, H., Bengio, Y., Manzagol, P.-A. (2008). Extracting
        and composing robust features with denoising autoencoders. ICML.
-       :doi:`10.1145/1390156.1390294`
+       https://doi.org/10.1145/1390156.1390294
 
     Examples
     --------

@@ -81,7 +81,9 @@ def test_a_pickle_scores_to_the_same_bit_in_another_process(blobs, small, tmp_pa
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_control_c_keeps_a_usable_detector():
     code = (
-        "import warnings, numpy as np\n"
+        "import signal, warnings, numpy as np\n"
+        # Shells start background jobs with the signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from sklearn.exceptions import ConvergenceWarning\n"
         "from skae import AutoencoderOutlierDetector\n"
         "X = np.random.default_rng(0).normal(size=(2000, 5))\n"
@@ -93,14 +95,16 @@ def test_control_c_keeps_a_usable_detector():
         "assert np.isfinite(d.score_samples(X)).all()\n"
         "print('usable after', d.n_iter_)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True
-    )
-    for line in process.stdout:
-        if "epoch 3/" in line:
-            break
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=120)
+    command = [sys.executable, "-u", "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            for line in process.stdout:
+                if "epoch 3/" in line:
+                    break
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert "usable after" in out

@@ -120,20 +120,19 @@ def test_a_grid_search_runs_in_processes(labelled):
 
 
 def test_a_search_finds_a_better_detector_than_the_default():
-    """On breast cancer, judged on rows that the search has not seen."""
+    """On breast cancer with outliers among the rows, judged on rows it has not seen.
+
+    The default learns the outliers too; a narrow code trained briefly does less so.
+    """
     X, y = load_breast_cancer(return_X_y=True)
     y = np.where(y == 1, 1, -1)
     rng = np.random.default_rng(0)
-    # A tenth of outliers, as the rows to search on would have.
     rows = np.r_[np.flatnonzero(y == 1), rng.permutation(np.flatnonzero(y == -1))[:60]]
     rows = rng.permutation(rows)
     search_rows, test_rows = rows[::2], rows[1::2]
     detector = AutoencoderOutlierDetector(random_state=0)
     pipeline = Pipeline([("scale", StandardScaler()), ("detect", detector)])
-    grid = {
-        "detect__latent_dim": [2, 128],
-        "detect__anomaly_score": ["combined", "joint", "reconstruction"],
-    }
+    grid = {"detect__latent_dim": [2, 128], "detect__max_iter": [2, "auto"]}
     search = GridSearchCV(
         pipeline, grid, scoring=average_precision, cv=StratifiedKFold(3)
     ).fit(X[search_rows], y[search_rows])

@@ -35,7 +35,7 @@ LOW_RANK = 512
 LOW_RANK_ROWS = 2048
 
 # Share of the mean variance that is added to every direction of a covariance.
-RIDGE = 1e-4
+RIDGE = 1e-2
 
 # Rows that statistics are estimated from, at most.
 MAX_STATISTICS_ROWS = 20_000
