@@ -24,6 +24,7 @@ CORE = {
     "corruptions": {"config"},
     "penalties": {"networks"},
     "training": {
+        "compilation",
         "batching",
         "config",
         "corruptions",
@@ -31,7 +32,7 @@ CORE = {
         "networks",
         "penalties",
     },
-    "scoring": {"batching", "config", "networks"},
+    "scoring": {"batching", "compilation", "config", "networks"},
     "engine": {
         "batching",
         "config",

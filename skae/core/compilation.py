@@ -1,14 +1,46 @@
-"""Count what JAX compiles, from its own log."""
+"""Count what JAX compiles, from its own log, and bound how much of it is kept."""
 
 import logging
 import re
+import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # JAX reports each compilation here: as a warning if jax_log_compiles is on, else as a
 # debug message. Reading the log needs no change of JAX's configuration.
 LOGGER = "jax._src.interpreters.pxla"
+
+
+# Compiled programs hold memory maps (about 370 for one architecture, trained and
+# scored), of which Linux grants a process 65,530: without a bound, a search over 170
+# architectures ends in LLVM's "Cannot allocate memory". Training and scoring count
+# apart, so this keeps about 30 architectures.
+MAX_KINDS = 100
+
+_bounded: list[Any] = []
+_kinds: set[tuple[Hashable, ...]] = set()
+_lock = threading.Lock()
+
+
+def bounded(function: Any) -> Any:
+    """Register a jitted function whose programs :func:`make_room` may forget."""
+    _bounded.append(function)
+    return function
+
+
+def make_room(*static: Hashable) -> None:
+    """Forget all compiled programs if these static arguments make too many.
+
+    Call it before the bounded functions are used with static arguments.
+    """
+    with _lock:
+        if static not in _kinds and len(_kinds) >= MAX_KINDS:
+            for function in _bounded:
+                function.clear_cache()
+            _kinds.clear()
+        _kinds.add(static)
 
 
 class _Recorder(logging.Handler):

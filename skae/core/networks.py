@@ -1,6 +1,6 @@
 """Dense autoencoders as ``flax.nnx`` modules, and their parameters as flat dicts."""
 
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 
 import jax
@@ -77,7 +77,7 @@ class DenseAutoencoder(nnx.Module):
         return x
 
 
-@cache
+@lru_cache(maxsize=128)
 def _skeleton(config: NetworkConfig) -> tuple[nnx.GraphDef, dict[str, tuple]]:
     """Return the graph of the module, and path and shape of each parameter."""
 

@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from skae.core import batching
+from skae.core.compilation import bounded, make_room
 from skae.core.config import NetworkConfig
 from skae.core.networks import DenseAutoencoder, bind
 
@@ -147,6 +148,7 @@ SCORES: dict[str, Callable] = {
 }
 
 
+@bounded
 @partial(jax.jit, static_argnames=("function", "network"))
 def _map_blocks(
     params: Any,
@@ -182,6 +184,7 @@ def apply(
     n_blocks = int(np.clip(MAX_CALL_FLOATS // (height * widest), 1, MAX_BLOCKS))
     if n_rows <= height:
         n_blocks = 1
+    make_room(function, network, n_blocks)
     on_device = {k: v for k, v in statistics.items() if v.dtype == np.float32}
     results = []
     with jax.default_matmul_precision("highest"):

@@ -18,6 +18,7 @@ from jax import Array
 
 from skae.core import batching
 from skae.core.batching import Rows
+from skae.core.compilation import bounded, make_room
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import corrupt
 from skae.core.losses import LOSSES
@@ -69,15 +70,15 @@ def row_losses(
     evaluate: bool,
 ) -> tuple[Array, Array]:
     """Loss of each row under the corruption, and codes; no dropout in evaluation."""
-    noise_key, encoder_key, decoder_key = jax.random.split(key, 3)
+    noise_key, encoder_key, decoder_key = (
+        jax.random.split(key, 3)
+        if training.dropout and not evaluate
+        else (key, None, None)
+    )
     module = bind(params, config=network)
     corrupted = corrupt(noise_key, x, hyper, corruption=training.corruption)
-    if training.dropout and not evaluate:
-        code = module.encode(corrupted, encoder_key, hyper.dropout)
-        x_hat = module.decode(code, decoder_key, hyper.dropout)
-    else:
-        code = module.encode(corrupted)
-        x_hat = module.decode(code)
+    code = module.encode(corrupted, encoder_key, hyper.dropout)
+    x_hat = module.decode(code, decoder_key, hyper.dropout)
     return LOSSES[training.loss](x, x_hat), code
 
 
@@ -111,6 +112,7 @@ def _optimizer(
     return OPTIMIZERS[training.optimizer](rate, hyper.weight_decay)
 
 
+@bounded
 @partial(jax.jit, static_argnames="training")
 def init_optimizer(
     params: Parameters, hyper: Hyperparameters, *, training: TrainingConfig
@@ -119,6 +121,7 @@ def init_optimizer(
     return _optimizer(hyper, 0, training).init(params)
 
 
+@bounded
 @partial(jax.jit, static_argnames=("network", "training"))
 def train_chunk(
     state: TrainingState,
@@ -153,6 +156,7 @@ def train_chunk(
     return jax.lax.fori_loop(0, n_used, step, (state, jnp.float32(0)))
 
 
+@bounded
 @partial(jax.jit, static_argnames=("network", "training"))
 def chunk_loss(
     params: Parameters,
@@ -247,6 +251,7 @@ def train(
         last ones, or the best with ``patience``), "diverged" (a loss was not finite;
         the last finite ones), "interrupted" (Ctrl-C; the best ones so far).
     """
+    make_room(network, training)
     static = {"network": network, "training": training}
     hyper = jax.device_put(hyper)
     checks = _held_out_chunks(held_out, training.batch_size)
