@@ -10,11 +10,15 @@ __all__ = ["CallbackSupportMixin", "EpochReporter", "inside_search", "with_callb
 
 
 class EpochReporter:
-    """Tell registered callbacks about the fit and each of its epochs."""
+    """Tell registered callbacks about the fit and each of its epochs.
+
+    ``data`` holds X, y and metadata as the callbacks shall see them.
+    """
 
     def __init__(self, estimator: Any, data: dict[str, Any], max_epochs: int) -> None:
         self.estimator = estimator
         self.data = data
+        self.stopped = False
         self.active = bool(getattr(estimator, "_skl_callbacks", None))
         self.context = estimator._init_callback_context(max_subtasks=max_epochs)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
@@ -29,13 +33,16 @@ class EpochReporter:
             return False
         task = self.context.subcontext(task_name="epoch")
         task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        return task.call_on_fit_task_end(
+        self.stopped = task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
         )
+        return self.stopped
 
-    def end(self) -> None:
+    def end(self, attributes: dict) -> None:
         """Report the end of the fit."""
-        self.context.call_on_fit_task_end(estimator=self.estimator, **self.data)
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+        )
 
 
 def inside_search() -> bool:

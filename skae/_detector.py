@@ -263,8 +263,10 @@ class AutoencoderOutlierDetector(
         weight = check_sample_weight(sample_weight, data)
         if X_val is not None:
             X_val = self._validate(X_val)
+        metadata = {"sample_weight": sample_weight}
+        reported = {"X": X, "y": y, "metadata": metadata}
         attributes = _fitting.fit(
-            self, parameters, data, weight, X_val, reported={"X": X, "y": y}
+            self, parameters, data, weight, X_val, reported=reported
         )
         self.__dict__.update(attributes)
         return self
@@ -350,9 +352,9 @@ class AutoencoderOutlierDetector(
         ndarray of shape (n_samples, latent_dim)
             Codes.
         """
-        codes = self._compute("codes", X)
-        is_float32 = getattr(X, "dtype", None) == np.float32
-        return codes if is_float32 else codes.astype(np.float64)
+        check_is_fitted(self)
+        X = self._validate(X)
+        return self._call("codes", X).astype(X.dtype)
 
     def inverse_transform(self, Z):
         """Decode codes into rows, by the first network.
@@ -528,7 +530,7 @@ class AutoencoderOutlierDetector(
         text = "\n".join(f"{a:<12}{b:<18}{c:>12}" for a, b, c in lines)
         return (
             f"{text}\ntotal: {self.n_parameters_:,} parameters in "
-            f"{len(self._seeds) - 1} network(s)"
+            f"{len(next(iter(self.weights_.values())))} network(s)"
         )
 
     @property

@@ -1,5 +1,6 @@
 """What ``fit`` does: split, train every network, measure, set the threshold."""
 
+import sys
 import warnings
 from functools import partial
 
@@ -29,28 +30,26 @@ def checked_parameters(estimator):
 def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
     """Train and return the fitted attributes as a dict.
 
-    ``reported`` holds X and y as callbacks shall see them.
+    ``reported`` holds X, y and metadata as callbacks shall see them.
     """
     rows = engine.Rows(engine.as_float32(X), sample_weight)
     if not sample_weight.all():
         rows = rows.select(np.flatnonzero(sample_weight))
     if X_val is not None:
         X_val = engine.as_float32(X_val)
+        _warn_of_few(X_val)
     with engine.device_context(parameters["device"]):
         seeds, previous = _seeds_and_previous(estimator, parameters, X.shape[1])
-        split = engine.split_rows(
-            rows,
-            X_val,
-            validation_fraction=parameters["validation_fraction"],
-            seed=seeds[0],
-        )
-        _warn_of_spread(split.ball["scale"])
+        split = engine.split_rows(parameters, rows, X_val, seed=seeds[0])
+        names = getattr(estimator, "feature_names_in_", range(X.shape[1]))
+        _warn_of_spread(split.ball["scale"], names)
         make = partial(_attributes, parameters, rows, split, seeds)
         n_epochs = engine.n_epochs(parameters, split.train.X.shape[0])
         reporter = EpochReporter(estimator, reported, n_epochs * (len(seeds) - 1))
         members = _train(parameters, split, seeds, previous, make, reporter, n_epochs)
-        reporter.end()
-        return make(members)
+        attributes = make(members, cross_fit=True)
+        reporter.end(attributes)
+        return attributes
 
 
 def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
@@ -60,7 +59,8 @@ def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
         _log_epoch(history, n_epochs, parameters["verbose"])
 
         def current():
-            member = engine.Member(engine.to_numpy(params), [], history, "running")
+            copied = {name: list(values) for name, values in history.items()}
+            member = engine.Member(engine.to_numpy(params), [], copied, "running")
             return make([*members, member])
 
         return reporter.epoch(current)
@@ -69,9 +69,12 @@ def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
         member = engine.train_member(
             parameters, split, seed=seed, previous=start, on_epoch=on_epoch
         )
-        members.append(member)
         _warn_of_ending(member.ending)
-        if member.ending == "interrupted":
+        # An ensemble goes without a network that was interrupted or never learnt.
+        unfinished = member.ending == "interrupted" or not member.history["loss"]
+        if not (unfinished and members):
+            members.append(member)
+        if member.ending == "interrupted" or reporter.stopped:
             break
     return members
 
@@ -79,43 +82,57 @@ def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
 def _seeds_and_previous(estimator, parameters, n_features):
     """Seeds of the split and of every member, and the members to continue from."""
     n_members = parameters["n_estimators"]
-    if not (parameters["warm_start"] and hasattr(estimator, "_optimizer_leaves")):
-        random_state = check_random_state(estimator.random_state)
-        return random_state.randint(2**31 - 1, size=1 + n_members), [None] * n_members
+    if not (parameters["warm_start"] and hasattr(estimator, "weights_")):
+        # Without a seed, entropy of our own: the global generator stays as it is.
+        random_state = parameters["random_state"]
+        generator = (
+            np.random.RandomState()
+            if random_state is None
+            else check_random_state(random_state)
+        )
+        return generator.randint(2**31 - 1, size=1 + n_members), [None] * n_members
     shape = engine.architecture(parameters, n_features)
     if shape != estimator.architecture_:
         raise ValueError(
             "warm_start=True continues the fitted network, whose shape must stay "
             f"{estimator.architecture_}. Got {shape}."
         )
-    if n_members != len(estimator._optimizer_leaves):
+    weights = engine.unstack(estimator.weights_)
+    if n_members != len(weights):
         raise ValueError(
             "warm_start=True continues the fitted networks, so 'n_estimators' must "
-            f"stay {len(estimator._optimizer_leaves)}. Got {n_members}."
+            f"stay {len(weights)}. Got {n_members}."
         )
-    weights = engine.unstack(estimator.weights_)
+    leaves = estimator._optimizer_leaves or [[]] * n_members
     return estimator._seeds, [
-        engine.Member(member, leaves, estimator.history_, "finished")
-        for member, leaves in zip(weights, estimator._optimizer_leaves, strict=True)
+        engine.Member(member, old, estimator.history_, "finished")
+        for member, old in zip(weights, leaves, strict=True)
     ]
 
 
-def _attributes(parameters, rows, split, seeds, members):
-    """Fitted attributes that the trained members make."""
+def _attributes(parameters, rows, split, seeds, members, *, cross_fit=False):
+    """Fitted attributes that the trained members make.
+
+    ``cross_fit`` asks for scores of rows as if they were new where none are held out;
+    otherwise training scores stand in.
+    """
     model = engine.build(parameters, split, members)
-    calibration = split.held_out or split.train
-    scores = engine.score_rows(model, calibration.X)
+    calibration = split.held_out or rows
+    scores = None
+    if cross_fit and split.held_out is None and parameters["validation_fraction"] > 0:
+        scores = _cross_fitted_scores(parameters, rows, model, seeds[0])
+    if scores is None:
+        scores = engine.score_rows(model, calibration.X)
     if parameters["contamination"] == "auto":
         offset = thresholds.contamination_offset(
             scores, AUTO_FALSE_ALARMS, calibration.weight
         )
     else:
-        all_scores = scores if calibration is rows else engine.score_rows(model, rows.X)
         offset = thresholds.contamination_offset(
-            all_scores, parameters["contamination"], rows.weight
+            engine.score_rows(model, rows.X), parameters["contamination"], rows.weight
         )
     history = members[0].history
-    attributes = {
+    return {
         "architecture_": model.architecture,
         "weights_": model.weights,
         "statistics_": model.statistics,
@@ -126,39 +143,62 @@ def _attributes(parameters, rows, split, seeds, members):
         "n_iter_": len(history["loss"]),
         "n_parameters_": sum(array.size for array in model.weights.values()),
         "_seeds": seeds[: 1 + len(members)],
+        "_optimizer_leaves": [m.optimizer_leaves for m in members]
+        if parameters["warm_start"]
+        else None,
     }
-    if parameters["warm_start"]:
-        attributes["_optimizer_leaves"] = [m.optimizer_leaves for m in members]
-    return attributes
 
 
-def _warn_of_spread(scale):
+def _cross_fitted_scores(parameters, rows, model, seed):
+    try:
+        return engine.cross_fitted_scores(parameters, rows, model, seed=seed)
+    except KeyboardInterrupt:
+        _warn_of_ending("interrupted")
+        return None
+
+
+def _warn(message, category=UserWarning):
+    """Warn at the line of the user's code that led here."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].startswith(
+        ("skae.", "sklearn.")
+    ):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _warn_of_few(X_val):
+    if X_val.shape[0] < engine.MIN_HELD_OUT:
+        _warn(
+            f"X_val has {X_val.shape[0]} rows, fewer than the {engine.MIN_HELD_OUT} "
+            "that a threshold needs. It is not used."
+        )
+
+
+def _warn_of_spread(scale, names):
     outside = np.flatnonzero((scale < SPREAD[0]) | (scale > SPREAD[1]))
     if len(outside):
-        warnings.warn(
-            f"Column {outside[0]} (and {len(outside) - 1} more) has standard deviation "
-            f"{scale[outside[0]]:.3g}, outside {SPREAD[0]} to {SPREAD[1]}. Training "
-            "needs columns of similar scale: put a StandardScaler in front.",
-            UserWarning,
-            stacklevel=2,
+        first = outside[0]
+        _warn(
+            f"Column {names[first]} (and {len(outside) - 1} more) has standard "
+            f"deviation {scale[first]:.3g}, outside {SPREAD[0]} to {SPREAD[1]}. "
+            "Training needs columns of similar scale: put a StandardScaler in front."
         )
 
 
 def _warn_of_ending(ending):
     if ending == "diverged":
-        warnings.warn(
+        _warn(
             "Training diverged: the loss was not finite. The last finite weights are "
             "kept. A smaller learning_rate or scaled columns may help.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     if ending == "interrupted":
         if inside_search():
             raise KeyboardInterrupt
-        warnings.warn(
+        _warn(
             "Training was interrupted. The best weights so far are kept.",
             ConvergenceWarning,
-            stacklevel=2,
         )
 
 

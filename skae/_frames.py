@@ -1,6 +1,7 @@
 """Data frames out where data frames came in."""
 
 import narwhals.stable.v2 as nw
+from narwhals.stable.v2.dependencies import is_pandas_dataframe
 
 
 def like_frame(values, X):
@@ -8,12 +9,11 @@ def like_frame(values, X):
 
     Where ``X`` is no data frame, ``values`` come back as they are.
     """
+    if is_pandas_dataframe(X):
+        # Its names may be of any type, and occur twice.
+        return type(X)(values, index=X.index, columns=X.columns)
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         return values
-    result = nw.from_numpy(values, schema=frame.columns, backend=frame.implementation)
-    native = result.to_native()
-    index = nw.maybe_get_index(frame)
-    if index is not None:
-        native.index = index
-    return native
+    backend = frame.implementation
+    return nw.from_numpy(values, schema=frame.columns, backend=backend).to_native()

@@ -129,7 +129,7 @@ def _check_scale(name: str, value: Any) -> None:
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
-    """Float64 weights, one for each row: finite, not negative, not all zero."""
+    """Float64 weights of mean 1: finite, not negative, not all zero."""
     if sample_weight is None:
         return np.ones(X.shape[0])
     weight = check_array(
@@ -145,4 +145,6 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
         )
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weight
+    # Twice, so that neither tiny nor huge weights leave float64's range.
+    weight = weight / weight.max()
+    return weight / weight.mean()

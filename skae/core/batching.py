@@ -14,6 +14,7 @@ LARGEST = 1e25
 
 CHUNK_FLOATS = 2**17
 MAX_CHUNK_STEPS = 256
+MIN_HEIGHT = 128
 
 
 class Rows(NamedTuple):
@@ -55,7 +56,16 @@ def blocks(X: Any, height: int) -> Iterator[np.ndarray]:
 
 def chunk_steps(batch_size: int, n_features: int) -> int:
     """Return the steps of one compiled training call: about half a megabyte of rows."""
-    return int(np.clip(CHUNK_FLOATS // (batch_size * n_features), 4, MAX_CHUNK_STEPS))
+    return int(np.clip(CHUNK_FLOATS // (batch_size * n_features), 1, MAX_CHUNK_STEPS))
+
+
+def batch_height(n_rows: int, batch_size: int) -> int:
+    """Compiled height of batches: ``batch_size``, but not far above the rows.
+
+    Rounding up to powers of two, and never below the default batch size, keeps folds
+    of a search on one height.
+    """
+    return min(batch_size, max(MIN_HEIGHT, 1 << (n_rows - 1).bit_length()))
 
 
 def steps_per_epoch(n_rows: int, batch_size: int) -> int:
@@ -103,12 +113,9 @@ def chunks(
     dealt, real = split_rows(order, batch_size)
     for start in range(0, len(dealt), n_steps):
         chosen = dealt[start : start + n_steps]
-        padding = ((0, n_steps - len(chosen)), (0, 0))
-        weight = rows.weight[chosen] * real[start : start + n_steps]
-        # Padding steps repeat row 0; they are never run.
-        x = take(rows.X, np.pad(chosen, padding).ravel())
-        yield (
-            x.reshape(n_steps, batch_size, n_features),
-            np.pad(weight, padding).astype(np.float32),
-            len(chosen),
-        )
+        n_used = len(chosen)
+        x = np.zeros((n_steps, batch_size, n_features), np.float32)
+        x[:n_used] = take(rows.X, chosen.ravel()).reshape(x[:n_used].shape)
+        weight = np.zeros((n_steps, batch_size), np.float32)
+        weight[:n_used] = rows.weight[chosen] * real[start : start + n_steps]
+        yield x, weight, n_used

@@ -31,10 +31,13 @@ CHOICES = {
     "anomaly_score": SCORES,
 }
 
-# Length of a training with max_iter="auto".
+# Length of a training with max_iter="auto". More than a hundred epochs of a small table
+# take longer and detect no better.
 DEFAULT_STEPS = 1000
+MAX_AUTO_EPOCHS = 100
 
 MIN_HELD_OUT = 20
+N_FOLDS = 5
 
 # Usual errors below this share of their mean count as this much: a feature that is
 # always restored exactly would make every other row infinitely abnormal.
@@ -80,23 +83,33 @@ class Split(NamedTuple):
 
 
 def split_rows(
-    rows: Rows, X_val: Any, *, validation_fraction: float, seed: int
+    parameters: Mapping[str, Any], rows: Rows, X_val: Any, *, seed: int
 ) -> Split:
     """Hold rows out and measure the ball that the others fill.
 
     Fewer than ``MIN_HELD_OUT`` rows are too few to tell anything: then none are held
     out.
     """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(rows.X.shape[0])
+    order = np.random.default_rng(seed).permutation(rows.X.shape[0])
+    n_held_out = int(parameters["validation_fraction"] * len(order))
     held_out = None
-    if X_val is not None:
+    if X_val is not None and X_val.shape[0] >= MIN_HELD_OUT:
         held_out = Rows(X_val, np.ones(X_val.shape[0]))
-    elif (n_held_out := int(validation_fraction * len(order))) >= MIN_HELD_OUT:
+    elif X_val is None and n_held_out >= MIN_HELD_OUT:
         held_out = rows.select(np.sort(order[:n_held_out]))
         order = order[n_held_out:]
-    train = rows if len(order) == rows.X.shape[0] else rows.select(np.sort(order))
-    chosen = order[: scoring.MAX_STATISTICS_ROWS]
+    return _split(parameters, rows, order, held_out)
+
+
+def _split(
+    parameters: Mapping[str, Any], rows: Rows, order: np.ndarray, held_out: Rows | None
+) -> Split:
+    """Train on the rows in ``order``, which is random, and sample its first ones."""
+    n_rows, n_features = rows.X.shape
+    train = rows if len(order) == n_rows else rows.select(np.sort(order))
+    width = n_features + int(parameters["latent_dim"])
+    n_sample = min(scoring.MAX_STATISTICS_ROWS, scoring.MAX_STATISTICS_FLOATS // width)
+    chosen = order[: max(n_sample, MIN_HELD_OUT)]
     sample = Rows(batching.take(rows.X, chosen), rows.weight[chosen])
     return Split(train, held_out, sample, scoring.ball(*sample))
 
@@ -130,7 +143,7 @@ def architecture(parameters: Mapping[str, Any], n_features: int) -> dict[str, An
     }
 
 
-def training_config(parameters: Mapping[str, Any]) -> TrainingConfig:
+def training_config(parameters: Mapping[str, Any], n_rows: int) -> TrainingConfig:
     """Active terms of the training from checked estimator parameters."""
     return TrainingConfig(
         loss=parameters["loss"],
@@ -139,7 +152,7 @@ def training_config(parameters: Mapping[str, Any]) -> TrainingConfig:
         dropout=parameters["dropout"] > 0,
         optimizer=parameters["optimizer"],
         learning_rate_schedule=parameters["learning_rate_schedule"],
-        batch_size=int(parameters["batch_size"]),
+        batch_size=batching.batch_height(n_rows, int(parameters["batch_size"])),
     )
 
 
@@ -169,7 +182,7 @@ def n_epochs(parameters: Mapping[str, Any], n_rows: int) -> int:
     if parameters["max_iter"] != "auto":
         return int(parameters["max_iter"])
     per_epoch = batching.steps_per_epoch(n_rows, int(parameters["batch_size"]))
-    return max(1, -(-DEFAULT_STEPS // per_epoch))
+    return min(MAX_AUTO_EPOCHS, -(-DEFAULT_STEPS // per_epoch))
 
 
 def train_member(
@@ -178,28 +191,27 @@ def train_member(
     *,
     seed: int,
     previous: Member | None = None,
-    on_epoch: Callable[[training.History, Any], bool],
+    on_epoch: Callable[[training.History, Any], bool] = lambda history, params: False,
 ) -> Member:
     """Train one network, from scratch or on from ``previous``."""
     n_rows, n_features = split.train.X.shape
     network = NetworkConfig(**architecture(parameters, n_features))
-    config = training_config(parameters)
+    config = training_config(parameters, n_rows)
     epochs = n_epochs(parameters, n_rows)
     n_steps = epochs * batching.steps_per_epoch(n_rows, config.batch_size)
     hyper = _hyperparameters(parameters, n_steps, split.ball["scale"])
     done = len(previous.history["loss"]) if previous else 0
     rng = np.random.default_rng([seed, done])
     weights = previous.weights if previous else networks.init(rng, config=network)
-    optimizer_state = training.init_optimizer(weights, hyper, training=config)
-    if previous:
-        optimizer_state = jax.tree.unflatten(
-            jax.tree.structure(optimizer_state), previous.optimizer_leaves
-        )
     # The implementation is named because the default one is a global setting.
     key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), done)
-    patience = parameters["n_iter_no_change"] if parameters["early_stopping"] else None
     result = training.train(
-        training.TrainingState(weights, optimizer_state, np.int32(0), key),
+        training.TrainingState(
+            weights,
+            _optimizer_state(weights, hyper, config, previous),
+            np.int32(0),
+            key,
+        ),
         split.train,
         split.held_out,
         hyper,
@@ -207,17 +219,70 @@ def train_member(
         training=config,
         n_epochs=epochs,
         shuffle=rng,
-        patience=patience,
+        patience=parameters["n_iter_no_change"]
+        if parameters["early_stopping"]
+        else None,
         tol=parameters["tol"],
         on_epoch=on_epoch,
     )
+    params, ending = result.params, result.ending
+    if split.held_out is None and not _finite(params, split, network):
+        params, ending = result.earlier_params, "diverged"
     history = result.history
     if previous:
         history = {name: previous.history[name] + history[name] for name in history}
     leaves = jax.tree.leaves(result.state.optimizer_state)
-    return Member(
-        to_numpy(result.params), [np.array(x) for x in leaves], history, result.ending
+    return Member(to_numpy(params), [np.array(x) for x in leaves], history, ending)
+
+
+def _optimizer_state(
+    weights: Weights,
+    hyper: Hyperparameters,
+    config: TrainingConfig,
+    previous: Member | None,
+) -> Any:
+    """State to continue from where the previous optimiser has the same, else fresh."""
+    fresh = training.init_optimizer(weights, hyper, training=config)
+    leaves, structure = jax.tree.flatten(fresh)
+    old = previous.optimizer_leaves if previous else []
+    if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in old]:
+        return fresh
+    return jax.tree.unflatten(structure, old)
+
+
+def _finite(params: Any, split: Split, network: NetworkConfig) -> bool:
+    output = scoring.apply(
+        scoring.representation, split.sample.X, params, split.ball, network=network
     )
+    return bool(np.isfinite(output).all())
+
+
+def cross_fitted_scores(
+    parameters: Mapping[str, Any], rows: Rows, model: Model, *, seed: int
+) -> np.ndarray:
+    """Score each row as ``model`` would if it had not been trained on the row.
+
+    For few rows, of which none are held out: the scores of rows that a wide network
+    has learnt say nothing about new ones. Every fold has a network of its own, but
+    the units of ``model``, which depend on how well the training rows were learnt.
+    """
+    units = {
+        name: model.statistics[name][:1]
+        for name in scoring.HOST_STATISTICS
+        if name in model.statistics
+    }
+    n_rows = rows.X.shape[0]
+    scores = np.empty(n_rows)
+    order = np.random.default_rng(seed).permutation(n_rows)
+    for fold in np.array_split(order, min(N_FOLDS, n_rows)):
+        split = _split(parameters, rows, order[~np.isin(order, fold)], None)
+        member = train_member(parameters, split, seed=seed)
+        if member.ending == "interrupted":
+            raise KeyboardInterrupt
+        part = build(parameters, split, [member])
+        part = part._replace(statistics=part.statistics | units)
+        scores[fold] = score_rows(part, batching.take(rows.X, fold))
+    return scores
 
 
 def to_numpy(params: Any) -> Weights:

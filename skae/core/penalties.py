@@ -6,6 +6,7 @@ Penalties on the code sum over code units and average over rows.
 import jax.numpy as jnp
 from jax import Array
 
+from skae.core.losses import mean_over_rows
 from skae.core.networks import Parameters
 
 
@@ -19,7 +20,7 @@ def alpha(params: Parameters, code: Array, weight: Array) -> Array:
 def l1_activity(params: Parameters, code: Array, weight: Array) -> Array:
     """Sum of absolute activations of the code, averaged over rows."""
     del params
-    return jnp.average(jnp.sum(jnp.abs(code), axis=-1), weights=weight)
+    return mean_over_rows(jnp.sum(jnp.abs(code), axis=-1), weight)
 
 
 PENALTIES = {"alpha": alpha, "l1_activity": l1_activity}

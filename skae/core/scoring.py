@@ -38,8 +38,13 @@ LOW_RANK_ROWS = 2048
 # Share of the mean variance that is added to every direction of a covariance.
 RIDGE = 1e-2
 
-# Rows that statistics are estimated from, at most.
+# Rows that statistics are estimated from, at most, and numbers in their
+# representation (in float64 they take 128 MB).
 MAX_STATISTICS_ROWS = 20_000
+MAX_STATISTICS_FLOATS = 2**24
+
+# Used by NumPy alone, in float64.
+HOST_STATISTICS = ("feature_error", "log_mean", "log_scale")
 
 TINY = 1e-30
 
@@ -124,9 +129,11 @@ def joint_distance(module: DenseAutoencoder, statistics: Statistics, x: Array) -
 def latent_distance(
     module: DenseAutoencoder, statistics: Statistics, x: Array
 ) -> Array:
-    """Root of the latent energy: Mahalanobis distance of the code."""
-    code = codes(module, statistics, x) - statistics["latent_mean"]
-    return _mahalanobis(code, statistics, "latent")[:, None]
+    """Root of the latent energy: Mahalanobis of the code, and displacement."""
+    inside = project(x, statistics)
+    code = module.encode(inside) - statistics["latent_mean"]
+    away = _root_mean_square((x - inside) / statistics["scale"])
+    return jnp.hypot(_mahalanobis(code, statistics, "latent"), away)[:, None]
 
 
 def both_distances(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
@@ -185,7 +192,7 @@ def apply(
     if n_rows <= height:
         n_blocks = 1
     make_room(function, network, n_blocks)
-    on_device = {k: v for k, v in statistics.items() if v.dtype == np.float32}
+    on_device = {k: v for k, v in statistics.items() if k not in HOST_STATISTICS}
     results = []
     with jax.default_matmul_precision("highest"):
         for rows in batching.blocks(X, n_blocks * height):
@@ -244,17 +251,21 @@ def _gaussian(v: np.ndarray, weight: np.ndarray, prefix: str) -> Statistics:
     """
     mean = np.average(v, axis=0, weights=weight)
     width = v.shape[1]
-    rank = min(width, LOW_RANK) if width > FULL_COVARIANCE_WIDTH else width
-    if rank < width:
+    if width > FULL_COVARIANCE_WIDTH:
         v, weight = v[:LOW_RANK_ROWS], weight[:LOW_RANK_ROWS]
-    weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
-    if rank == width:
-        variances, vectors = np.linalg.eigh(weighted.T @ weighted)
-    else:
+        weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
         variances, left = np.linalg.eigh(weighted @ weighted.T)
+        # Few rows tell next to nothing about the smaller of the variances.
+        rank = max(1, min(LOW_RANK, len(v) // 4))
         variances, left = variances[-rank:], left[:, -rank:]
         vectors = weighted.T @ left
         vectors /= np.maximum(np.linalg.norm(vectors, axis=0), TINY)
+        # Rounding noise has no direction.
+        vectors[:, variances <= 1e-10 * variances[-1]] = 0.0
+    else:
+        rank = width
+        weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
+        variances, vectors = np.linalg.eigh(weighted.T @ weighted)
     total = np.square(weighted).sum()
     ridge = RIDGE * total / width if total > 0 else 1.0
     rest = max(total - variances.sum(), 0.0) / max(width - rank, 1)
@@ -279,10 +290,7 @@ def fit_statistics(
     network: NetworkConfig,
     score: str,
 ) -> Statistics:
-    """Statistics of rows inside the ball that a score and feature errors need.
-
-    Float32 entries are for the compiled functions, float64 ones for the host.
-    """
+    """Statistics of rows inside the ball that a score and feature errors need."""
     v = apply(representation, X, params, ball_statistics, network=network)
     v = v.astype(np.float64)
     squared = np.square(v[:, : network.n_features])

@@ -21,7 +21,7 @@ from skae.core.batching import Rows
 from skae.core.compilation import bounded, make_room
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import corrupt
-from skae.core.losses import LOSSES
+from skae.core.losses import LOSSES, mean_over_rows
 from skae.core.networks import Parameters, bind
 from skae.core.penalties import PENALTIES
 
@@ -40,6 +40,8 @@ SCHEDULES = {
 
 History = dict[str, list[float]]
 
+MAX_HELD_OUT_FLOATS = 2**24
+
 
 class TrainingState(NamedTuple):
     """What one step passes to the next."""
@@ -51,9 +53,14 @@ class TrainingState(NamedTuple):
 
 
 class TrainingResult(NamedTuple):
-    """Weights to keep, the state to continue from, and how training ended."""
+    """Weights to keep, the state to continue from, and how training ended.
+
+    ``earlier_params`` are of the epoch before: the loss of an epoch tells nothing of
+    its last update, so without held-out rows the last weights may not be finite.
+    """
 
     params: Any
+    earlier_params: Any
     state: TrainingState
     history: History
     ending: str
@@ -92,11 +99,14 @@ def objective(
     network: NetworkConfig,
     training: TrainingConfig,
 ) -> Array:
-    """Weighted mean of the row losses plus the active penalties."""
+    """Weighted mean of the row losses plus the active penalties.
+
+    Weights count in units of their mean over all training rows.
+    """
     losses, code = row_losses(
         params, key, x, hyper, network=network, training=training, evaluate=False
     )
-    return jnp.average(losses, weights=weight) + sum(
+    return mean_over_rows(losses, weight) + sum(
         hyper.penalties[name] * PENALTIES[name](params, code, weight)
         for name in training.penalties
     )
@@ -135,8 +145,8 @@ def train_chunk(
 ) -> tuple[TrainingState, Array]:
     """Run the first ``n_used`` steps of a chunk; returns the state and summed loss.
 
-    The sum weighs each batch by its rows' weight, so that sums over chunks divided by
-    the total weight give the mean loss of an epoch.
+    The sum weighs each batch by its rows, so that sums over chunks divided by the
+    number of rows give the mean loss of an epoch.
     """
     loss_and_gradient = jax.value_and_grad(
         partial(objective, network=network, training=training)
@@ -151,7 +161,7 @@ def train_chunk(
         )
         params = optax.apply_updates(state.params, updates)
         state = TrainingState(params, optimizer_state, state.step + 1, state.key)
-        return state, total + loss * jnp.sum(weight[i])
+        return state, total + loss * jnp.sum(weight[i] > 0)
 
     return jax.lax.fori_loop(0, n_used, step, (state, jnp.float32(0)))
 
@@ -214,7 +224,7 @@ def _run_epoch(
     ):
         state, total = train_chunk(state, x, weight, n_used, hyper, **static)
         totals.append(total)
-    return state, sum(map(float, totals)) / float(rows.weight.sum())
+    return state, sum(map(float, totals)) / len(order)
 
 
 def train(
@@ -257,7 +267,7 @@ def train(
     checks = _held_out_chunks(held_out, training.batch_size)
     history: History = {"loss": [], "validation_loss": [], "epoch_seconds": []}
     monitor = _Monitor(tol)
-    ending = "finished"
+    earlier, ending = state, "finished"
     try:
         for _ in range(n_epochs):
             start = time.perf_counter()
@@ -267,7 +277,7 @@ def train(
             if not np.isfinite([loss, monitored]).all():
                 ending = "diverged"
                 break
-            state = candidate
+            earlier, state = state, candidate
             history["loss"].append(loss)
             if checks:
                 history["validation_loss"].append(monitored)
@@ -278,17 +288,20 @@ def train(
                 break
     except KeyboardInterrupt:
         ending = "interrupted"
-    best = monitor.state or state
-    keep_best = ending == "interrupted" or (
-        patience is not None and ending != "diverged"
-    )
-    return TrainingResult((best if keep_best else state).params, state, history, ending)
+    if ending == "interrupted" or (patience is not None and ending != "diverged"):
+        kept = monitor.state or state
+    else:
+        kept = state
+    return TrainingResult(kept.params, earlier.params, state, history, ending)
 
 
 def _held_out_chunks(held_out: Rows | None, batch_size: int) -> list[tuple]:
     if held_out is None:
         return []
-    order = np.arange(held_out.X.shape[0])
+    # Kept on the device, so not more of them than fit there beside the rest.
+    order = np.arange(
+        min(held_out.X.shape[0], MAX_HELD_OUT_FLOATS // held_out.X.shape[1])
+    )
     return [jax.device_put(c) for c in batching.chunks(held_out, order, batch_size)]
 
 
