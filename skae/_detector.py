@@ -70,16 +70,18 @@ class AutoencoderOutlierDetector(
     learning_rate_schedule : {"constant", "cosine"}, default="cosine"
         "cosine" decays to zero over ``max_iter`` epochs.
     batch_size : int, default=128
-        Rows in a batch, at most.
+        Rows in a batch, at most; rows are dealt into batches of nearly equal size.
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" takes as many as make 1,000 steps, and at least one.
+        Epochs. "auto" takes as many as make 1,000 steps, between 1 and 100.
     early_stopping : bool, default=False
         Whether to stop when the loss of the held-out rows stops falling, and to
         restore the best weights. Where no rows are held out the training loss counts.
     validation_fraction : float, default=0.1
         Share of the rows held out, in [0, 1). They never touch weights or
         statistics; they serve early stopping, the "auto" threshold and p-values.
-        If that makes fewer than 20 rows, none are held out.
+        If that makes fewer than 20 rows, none are held out: five further networks
+        that each leave out a fifth of the rows then score them for the threshold.
+        With 0, training scores calibrate.
     n_iter_no_change : int, default=10
         Epochs without improvement that end the training with ``early_stopping``.
     tol : float, default=1e-4
@@ -98,10 +100,10 @@ class AutoencoderOutlierDetector(
         the first two, each standardised on the training rows.
     contamination : float or "auto", default="auto"
         Share of outliers among the training rows, in (0, 0.5]: exactly this share is
-        flagged. "auto": the threshold that flags 5 % of the held-out rows (of the
-        training rows where none are held out).
+        flagged. "auto": the threshold that flags 5 % of the rows held out.
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches, noise and held-out rows.
+        Seed of weights, batches, noise and held-out rows. None takes fresh entropy
+        and leaves NumPy's global generator alone.
     verbose : int, default=0
         1 prints about ten lines of progress, 2 one for each epoch.
     device : str or None, default=None
@@ -142,9 +144,9 @@ class AutoencoderOutlierDetector(
     Notes
     -----
     Rows outside the smallest ball around the training mean (in standard deviations)
-    that holds the training rows are projected onto it before they enter the network;
-    their displacement is added to residuals and energies. Inside, the
-    "reconstruction" score is exactly minus the mean of
+    that holds the training rows (of many, a sample) are projected onto it before they
+    enter the network; their displacement is added to residuals and energies. Inside,
+    the "reconstruction" score of a single network is minus the mean of
     ``(X - reconstruct(X)) ** 2``. Outside, scores keep falling with the distance.
 
     With the same ``random_state`` and data, results are equal to the last bit on one
@@ -244,7 +246,8 @@ class AutoencoderOutlierDetector(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0 of the rows. Rows of weight 0 are left out.
         X_val : array-like of shape (n_validation, n_features), default=None
-            Rows to hold out instead of a part of ``X``.
+            Rows to hold out instead of a part of ``X``, at least 20 (fewer are not used,
+            with a warning).
 
         Returns
         -------
@@ -445,9 +448,8 @@ class AutoencoderOutlierDetector(
 
         Under the hypothesis that a row is drawn like the held-out rows,
         ``P(p <= a) <= a``. SciPy's ``false_discovery_control`` turns them into a
-        selection with a bounded share of false discoveries. Where no rows were held
-        out (few rows), training scores stand in and p-values are too large for
-        outliers among them and too small for new rows.
+        selection with a bounded share of false discoveries. With fewer than 200 rows,
+        where cross-fitting replaces held-out rows, the bound holds approximately.
 
         Parameters
         ----------
@@ -473,7 +475,7 @@ class AutoencoderOutlierDetector(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
             Rows to calibrate on; their scores then serve ``p_values`` too. None: the
-            rows held out in ``fit``.
+            rows held out (or scored by cross-fitting) in ``fit``.
         contamination : float, default=None
             Share of these rows to flag, in (0, 0.5].
         false_positive_rate : float, default=None

@@ -10,7 +10,7 @@ def like_frame(values, X):
     Where ``X`` is no data frame, ``values`` come back as they are.
     """
     if is_pandas_dataframe(X):
-        # Its names may be of any type, and occur twice.
+        # Its names may be of any type.
         return type(X)(values, index=X.index, columns=X.columns)
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):

@@ -129,7 +129,7 @@ def _check_scale(name: str, value: Any) -> None:
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
-    """Float64 weights of mean 1: finite, not negative, not all zero."""
+    """Float64 weights: finite, not negative, of mean 1 where positive."""
     if sample_weight is None:
         return np.ones(X.shape[0])
     weight = check_array(
@@ -147,4 +147,4 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
         raise ValueError("Sample weights must contain at least one non-zero number.")
     # Twice, so that neither tiny nor huge weights leave float64's range.
     weight = weight / weight.max()
-    return weight / weight.mean()
+    return weight / weight[weight > 0].mean()

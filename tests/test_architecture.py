@@ -22,7 +22,7 @@ CORE = {
     "losses": set(),
     "networks": {"config"},
     "corruptions": {"config"},
-    "penalties": {"networks"},
+    "penalties": {"losses", "networks"},
     "training": {
         "compilation",
         "batching",

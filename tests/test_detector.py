@@ -72,6 +72,49 @@ def test_held_out_rows_never_touch_weights_or_statistics(blobs, small):
     )
 
 
+def test_default_held_out_rows_never_touch_weights_or_statistics(blobs, small):
+    rows, _ = blobs
+    once = small().fit(rows)
+    held_out = np.random.default_rng(once._seeds[0]).permutation(300)[:30]
+    np.testing.assert_array_equal(
+        np.sort(once.score_samples(rows[held_out])), once.calibration_scores_
+    )
+    changed = rows.copy()
+    changed[held_out] *= 3
+    twice = small().fit(changed)
+    for fitted in ("weights_", "statistics_"):
+        for name, value in getattr(once, fitted).items():
+            np.testing.assert_array_equal(value, getattr(twice, fitted)[name])
+    assert once.offset_ != twice.offset_
+
+
+def test_too_few_validation_rows_are_not_used(blobs, small):
+    rows, outliers = blobs
+    with pytest.warns(UserWarning, match="X_val has 3 rows, fewer than the 20") as seen:
+        detector = small().fit(rows, X_val=outliers[:3])
+    assert seen[0].filename == __file__
+    assert len(detector.calibration_scores_) == 300
+
+
+@pytest.mark.parametrize(("n_rows", "n_features"), [(30, 4), (100, 30), (180, 8)])
+def test_few_rows_calibrate_by_networks_that_have_not_seen_them(n_rows, n_features):
+    """Training scores would call every new row an outlier."""
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(n_features, n_features))
+    scaler = StandardScaler()
+    X = scaler.fit_transform(rng.normal(size=(n_rows, n_features)) @ mixing)
+    new = scaler.transform(rng.normal(size=(500, n_features)) @ mixing)
+    detector = AutoencoderOutlierDetector(random_state=0).fit(X)
+    assert (detector.predict(new) == -1).mean() < 0.15
+    assert (detector.predict(new * 10) == -1).mean() > 0.8
+    assert (detector.p_values(new) <= 0.2).mean() < 0.35
+    trained_on = AutoencoderOutlierDetector(random_state=0, validation_fraction=0.0)
+    trained_on.fit(X)
+    np.testing.assert_array_equal(
+        trained_on.calibration_scores_, np.sort(trained_on.score_samples(X))
+    )
+
+
 def test_few_rows_hold_nothing_out(small):
     X = np.random.default_rng(0).normal(size=(199, 3))
     detector = small().fit(X)
@@ -156,8 +199,19 @@ def test_warm_start_continues(blobs, small):
     with pytest.raises(ValueError, match=r"'n_estimators' must stay 2. Got 3"):
         detector.set_params(latent_dim=4, n_estimators=3).fit(rows)
     cold = small().fit(rows)
-    assert not hasattr(cold, "_optimizer_leaves")
+    assert cold._optimizer_leaves is None
     assert cold.fit(rows).n_iter_ == 5
+
+
+def test_warm_start_continues_any_fit(blobs, small):
+    rows, _ = blobs
+    detector = small().fit(rows)
+    assert detector.set_params(warm_start=True).fit(rows).n_iter_ == 10
+    # Another optimiser starts with a state of its own.
+    assert detector.set_params(optimizer="sgd").fit(rows).n_iter_ == 15
+    detector.set_params(warm_start=False, latent_dim=6).fit(rows)
+    assert detector.set_params(warm_start=True).fit(rows).n_iter_ == 10
+    assert np.isfinite(detector.score_samples(rows)).all()
 
 
 def test_calibrate_moves_the_threshold_only(blobs, small):
@@ -211,7 +265,9 @@ def test_codes_and_reconstructions_fit_together(blobs, small):
     codes = detector.transform(rows)
     assert codes.shape == (300, 4)
     assert codes.dtype == np.float64
-    assert detector.transform(rows.astype(np.float32)).dtype == np.float32
+    single = rows.astype(np.float32)
+    assert detector.transform(single).dtype == np.float32
+    assert detector.transform(single.tolist()).dtype == np.float64
     np.testing.assert_allclose(
         detector.inverse_transform(codes),
         detector.reconstruct(rows),
@@ -267,6 +323,18 @@ def test_feature_errors_are_one_on_average_and_keep_the_frame(blobs, small):
     other = small().fit(polars).feature_errors(polars)
     assert isinstance(other, pl.DataFrame)
     np.testing.assert_allclose(other.to_numpy(), errors.to_numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [None, [0.5, 1.5, 2, 3, 4, 5], [("a", i) for i in range(6)]],
+)
+def test_feature_errors_keep_any_names_of_pandas(columns, blobs, small):
+    frame = pd.DataFrame(blobs[0])
+    if columns is not None:
+        frame.columns = columns
+    errors = small().fit(frame).feature_errors(frame)
+    pd.testing.assert_index_equal(errors.columns, frame.columns)
 
 
 def test_score_prefers_the_better_denoiser_and_not_the_identity(breast_cancer):
@@ -419,7 +487,11 @@ def test_a_column_of_odd_scale_warns_once(small):
         UserWarning, match=r"Column 1 \(and 1 more\).*StandardScaler"
     ) as seen:
         small().fit(X)
+    frame = pd.DataFrame(X, columns=["a", "metres", "b"])
+    with pytest.warns(UserWarning, match="Column metres"):
+        make_pipeline(small()).fit(frame)
     assert len(seen) == 1
+    assert seen[0].filename == __file__
 
 
 @given(

@@ -44,7 +44,7 @@ def test_global_state_is_left_alone():
         "from skae import AutoencoderOutlierDetector\n"
         "assert state() == before\n"
         "d = AutoencoderOutlierDetector(latent_dim=2, max_iter=2, device='cpu',\n"
-        "    random_state=0, dropout=0.1)\n"
+        "    dropout=0.1)\n"
         "d.fit(X).score_samples(X)\n"
         "d.calibrate(X, contamination=0.1).p_values(X)\n"
         "d.score(X), d.explain(X), d.reconstruct(X)\n"

@@ -56,7 +56,8 @@ def energies_by_hand(detector, X, X_train):
     return {
         "reconstruction": (residual**2 + away**2).mean(axis=1),
         "joint": mahalanobis(both, train_both) + mahalanobis(away_both, train_both),
-        "latent": mahalanobis(code - train_code.mean(axis=0), train_code),
+        "latent": mahalanobis(code - train_code.mean(axis=0), train_code)
+        + ((away / statistics["scale"]) ** 2).mean(axis=1),
     }
 
 
@@ -128,7 +129,7 @@ def bit_detector(n_features):
     return BIT_DETECTORS[n_features]
 
 
-@pytest.mark.parametrize("score", ["combined", "reconstruction", "joint"])
+@pytest.mark.parametrize("score", scoring.SCORES)
 def test_scores_do_not_rise_again_far_from_the_data(score, breast_cancer):
     benign, _ = breast_cancer
     detector = AutoencoderOutlierDetector(anomaly_score=score, random_state=0)
@@ -188,7 +189,6 @@ def test_wide_rows_get_a_low_rank_covariance(monkeypatch):
     full = scoring._gaussian(v, np.ones(2000), "joint")
     monkeypatch.setattr(scoring, "FULL_COVARIANCE_WIDTH", 30)
     monkeypatch.setattr(scoring, "LOW_RANK", 20)
-    monkeypatch.setattr(scoring, "LOW_RANK_ROWS", 2000)
     low = scoring._gaussian(v, np.ones(2000), "joint")
     assert full["joint_components"].shape == (40, 40)
     assert low["joint_components"].shape == (20, 40)
@@ -203,6 +203,25 @@ def test_wide_rows_get_a_low_rank_covariance(monkeypatch):
     np.testing.assert_allclose(
         scoring._host_mahalanobis(centred.astype(float), full), exact**2, rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("kind", ["few rows", "exact rank", "equal rows"])
+def test_low_rank_covariance_has_orthogonal_directions(kind):
+    rng = np.random.default_rng(0)
+    v = {
+        "few rows": rng.normal(size=(100, 2000)),
+        "exact rank": rng.normal(size=(300, 3)) @ rng.normal(size=(3, 2000)),
+        "equal rows": np.repeat(rng.normal(size=(4, 2000)), 50, axis=0),
+    }[kind]
+    statistics = scoring._gaussian(v, np.ones(len(v)), "joint")
+    components = statistics["joint_components"].astype(float)
+    overlap = components @ components.T
+    used = np.diag(overlap) > 0.5
+    np.testing.assert_allclose(overlap, np.diag(used.astype(float)), atol=1e-4)
+    centred = (v - v.mean(axis=0)).astype(np.float32)
+    # The mean energy of the training rows is their share of explained dimensions.
+    energy = np.asarray(scoring._mahalanobis(centred, statistics, "joint")) ** 2
+    assert energy.mean() <= 1.01
 
 
 def test_very_wide_rows_fit_and_score():

@@ -101,7 +101,10 @@ def test_a_grid_search_compiles_training_once_per_architecture(backend, labelled
     search = GridSearchCV(pipeline, GRID, scoring=average_precision, cv=3, n_jobs=2)
     with count_compilations() as counts, joblib.parallel_config(backend=backend):
         search.fit(X, y)
-    assert counts["train_chunk"] == 3
+    assert counts["train_chunk"] == counts["chunk_loss"] == 3
+    assert counts["init_optimizer"] == 3
+    # Representation and score, each for one block and for more.
+    assert counts["_map_blocks"] <= 4 * 3
     assert search.best_score_ > 0.5
 
 
@@ -211,7 +214,10 @@ def test_size_does_not_follow_the_number_of_rows(small):
         for array in arrays.values()
     )
     declared += detector.calibration_scores_.nbytes
-    assert len(pickle.dumps(detector)) < 1.2 * declared
+    size = len(pickle.dumps(detector))
+    assert size < 1.2 * declared
+    # From 100,000 rows on, the sample behind p-values is full.
+    assert size == len(pickle.dumps(small(max_iter=1).fit(X[:110_000])))
 
 
 def test_clone_and_refit_with_other_parameters(blobs, small):
@@ -273,6 +279,35 @@ def test_callbacks_count_the_epochs_of_all_networks(blobs, small):
     recorder = Recorder()
     small(n_estimators=3, max_iter=2).set_callbacks(recorder).fit(rows)
     assert len(recorder.scores) == 6
+
+
+def test_a_callback_stops_an_ensemble_as_a_whole(blobs, small):
+    rows, _ = blobs
+    detector = small(n_estimators=3, max_iter=50).set_callbacks(Recorder(2)).fit(rows)
+    assert {len(value) for value in detector.weights_.values()} == {1}
+    assert detector.n_iter_ == 2
+
+
+class Keeper(Recorder):
+    """A callback that keeps the estimators it is shown."""
+
+    def on_fit_task_end(self, estimator, context, *, metadata, fitted_estimator):
+        self.scores.append((context.parent is None, metadata, fitted_estimator))
+
+
+def test_callbacks_keep_what_they_saw_and_see_the_end(blobs, small):
+    rows, _ = blobs
+    keeper = Keeper()
+    weight = np.ones(len(rows))
+    detector = small().set_callbacks(keeper).fit(rows, sample_weight=weight)
+    assert [len(e.history_["loss"]) for _, _, e in keeper.scores] == [1, 2, 3, 4, 5, 5]
+    assert all(metadata["sample_weight"] is weight for _, metadata, _ in keeper.scores)
+    is_root, _, last = keeper.scores[-1]
+    assert is_root
+    np.testing.assert_array_equal(
+        last.score_samples(rows), detector.score_samples(rows)
+    )
+    assert last.offset_ == detector.offset_
 
 
 def test_progress_bar_runs_through_a_search(labelled, capsys):

@@ -114,8 +114,15 @@ def chunks(
     for start in range(0, len(dealt), n_steps):
         chosen = dealt[start : start + n_steps]
         n_used = len(chosen)
-        x = np.zeros((n_steps, batch_size, n_features), np.float32)
-        x[:n_used] = take(rows.X, chosen.ravel()).reshape(x[:n_used].shape)
-        weight = np.zeros((n_steps, batch_size), np.float32)
-        weight[:n_used] = rows.weight[chosen] * real[start : start + n_steps]
-        yield x, weight, n_used
+        x = take(rows.X, chosen.ravel()).reshape(n_used, batch_size, n_features)
+        weight = rows.weight[chosen] * real[start : start + n_steps]
+        yield _padded(x, n_steps), _padded(weight, n_steps), n_used
+
+
+def _padded(x: np.ndarray, n_steps: int) -> np.ndarray:
+    """Return float32 ``x`` with zeros appended up to ``n_steps`` entries."""
+    if len(x) == n_steps:
+        return x.astype(np.float32, copy=False)
+    result = np.zeros((n_steps, *x.shape[1:]), np.float32)
+    result[: len(x)] = x
+    return result
