@@ -246,8 +246,8 @@ class AutoencoderOutlierDetector(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights >= 0 of the rows. Rows of weight 0 are left out.
         X_val : array-like of shape (n_validation, n_features), default=None
-            Rows to hold out instead of a part of ``X``, at least 20 (fewer are not used,
-            with a warning).
+            Rows to hold out instead of a part of ``X``, at least 20 (fewer are not
+            used, with a warning).
 
         Returns
         -------
