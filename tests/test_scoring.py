@@ -96,7 +96,7 @@ def test_reconstruction_score_is_the_mean_squared_residual(blobs, small):
 
 
 @given(
-    n_features=st.integers(1, 40),
+    n_features=st.sampled_from([1, 2, 7, 16, 33]),
     n_rows=st.integers(1, 1200),
     data=st.data(),
 )
@@ -120,7 +120,6 @@ BIT_DETECTORS = {}
 
 
 def bit_detector(n_features):
-    # Few widths are enough and keep compilations down.
     if n_features not in BIT_DETECTORS:
         X = np.random.default_rng(0).normal(size=(50, n_features))
         BIT_DETECTORS[n_features] = AutoencoderOutlierDetector(

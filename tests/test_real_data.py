@@ -1,0 +1,72 @@
+"""Detection on real data, where it is at hand; and the protocol that measures it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.quality import adbench
+from skae import AutoencoderOutlierDetector
+
+
+@pytest.fixture
+def data_folder():
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SKAE_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("needs the real data sets in SKAE_DATA")
+    return folder
+
+
+def test_default_beats_isolation_forest_on_average(data_folder):
+    names = ["2_annthyroid", "28_pendigits", "30_satellite", "37_Stamps", "46_WPBC"]
+    results = {"skae": [], "IsolationForest": []}
+    for name in names:
+        data = np.load(data_folder / "adbench" / f"{name}.npz")
+        parts = adbench.split(data["X"], data["y"], "S2", 0)
+        for detector, runs in results.items():
+            runs.append(adbench.evaluate(adbench.DETECTORS[detector], *parts, 0))
+    for measure in ("auroc", "ap"):
+        ours, theirs = (np.mean([r[measure] for r in v]) for v in results.values())
+        assert ours > theirs
+
+
+def test_frauds_are_found(data_folder):
+    data = np.load(data_folder / "creditcard" / "creditcard.npz")
+    X, y = data["X"][:, 1:], data["y"]
+    normal = np.random.default_rng(0).permutation(np.flatnonzero(y == 0))
+    test = np.concatenate([normal[10_000:20_000], np.flatnonzero(y == 1)])
+    precision = {}
+    for detector in (
+        AutoencoderOutlierDetector(random_state=0),
+        IsolationForest(random_state=0),
+    ):
+        pipeline = make_pipeline(StandardScaler(), detector).fit(X[normal[:10_000]])
+        scores = -pipeline.score_samples(X[test])
+        precision[type(detector).__name__] = average_precision_score(y[test], scores)
+    assert precision["AutoencoderOutlierDetector"] > precision["IsolationForest"]
+
+
+@pytest.mark.parametrize("n_rows", [200, 3000])
+@pytest.mark.parametrize("setting", ["S1", "S2", "U"])
+def test_settings_split_as_they_say(setting, n_rows):
+    X = np.arange(n_rows)[:, None]
+    y = (np.arange(n_rows) % 10 == 0).astype(int)
+    X_train, X_test, y_test = adbench.split(X, y, setting, 0)
+    total = 1000 if n_rows < 1000 and setting != "S2" else n_rows
+    if setting == "U":
+        assert len(X_train) == len(X_test) == total
+        assert 0.05 < (X_train % 10 == 0).mean() < 0.15
+    else:
+        assert len(X_train) + len(X_test) == total
+        assert not (X_train % 10 == 0).any()
+        share = len(X_train) / (len(X_train) + (y_test == 0).sum())
+        assert share == pytest.approx(0.5, abs=0.01)
+    np.testing.assert_array_equal(y_test, X_test[:, 0] % 10 == 0)
+    if setting == "S1" and n_rows >= 1000:
+        assert X_train.max() < n_rows * 0.51
