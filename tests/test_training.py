@@ -194,10 +194,12 @@ def test_a_linear_network_comes_close_to_principal_components():
 
 def test_penalties_do_their_work(blobs, small):
     rows, _ = blobs
-    plain = small(max_iter=60).fit(rows)
-    sparse = small(max_iter=60, l1_activity=0.1).fit(rows)
-    assert (sparse.transform(rows) == 0).mean() > (plain.transform(rows) == 0).mean()
-    decayed = small(max_iter=60, alpha=0.01).fit(rows)
+    plain, sparse, decayed = (
+        small(activation="relu", max_iter=60, **penalty).fit(rows)
+        for penalty in ({}, {"l1_activity": 0.3}, {"alpha": 0.01})
+    )
+    plain_codes, sparse_codes = plain.transform(rows), sparse.transform(rows)
+    assert np.abs(sparse_codes).mean() < 0.5 * np.abs(plain_codes).mean()
 
     def size(detector):
         return sum((w**2).sum() for k, w in detector.weights_.items() if "kernel" in k)
