@@ -35,6 +35,10 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
     rows = engine.Rows(engine.as_float32(X), sample_weight)
     if not sample_weight.all():
         rows = rows.select(np.flatnonzero(sample_weight))
+        if rows.X.shape[0] < 2:
+            raise ValueError(
+                "sample_weight must leave at least 2 rows of positive weight. Got 1."
+            )
     if X_val is not None:
         X_val = engine.as_float32(X_val)
         _warn_of_few(X_val)

@@ -565,6 +565,7 @@ def test_wrong_width_and_unfitted_use_are_refused(blobs, small):
         (np.ones(299), "inconsistent numbers of samples"),
         (np.ones((300, 1)), "1D array"),
         (np.full(300, np.nan), "NaN"),
+        (np.eye(300)[7], "at least 2 rows of positive weight. Got 1"),
     ],
 )
 def test_bad_sample_weights_are_refused(weight, message, blobs, small):

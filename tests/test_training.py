@@ -365,6 +365,16 @@ def test_a_factory_makes_the_optimizer(blobs, small):
     )
 
 
+def not_an_optimizer(learning_rate):
+    return 3
+
+
+def test_a_factory_of_something_else_is_refused(blobs, small):
+    rows, _ = blobs
+    with pytest.raises(TypeError, match=r"'optimizer' .* returned <class 'int'>"):
+        small(optimizer=not_an_optimizer).fit(rows)
+
+
 def test_user_settings_of_jax_do_not_matter(blobs, small):
     rows, _ = blobs
     usual = small(dropout=0.1).fit(rows)

@@ -118,7 +118,13 @@ def _optimizer(
     schedule = SCHEDULES[training.learning_rate_schedule]
     rate = hyper.learning_rate * schedule(jnp.float32(step) / hyper.n_steps)
     if callable(training.optimizer):
-        return training.optimizer(rate)
+        made = training.optimizer(rate)
+        if not isinstance(made, optax.GradientTransformation):
+            raise TypeError(
+                "The 'optimizer' parameter of AutoencoderOutlierDetector must return an "
+                f"optax transformation. {training.optimizer} returned {type(made)}."
+            )
+        return made
     return OPTIMIZERS[training.optimizer](rate, hyper.weight_decay)
 
 
