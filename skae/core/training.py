@@ -121,8 +121,8 @@ def _optimizer(
         made = training.optimizer(rate)
         if not isinstance(made, optax.GradientTransformation):
             raise TypeError(
-                "The 'optimizer' parameter of AutoencoderOutlierDetector must return an "
-                f"optax transformation. {training.optimizer} returned {type(made)}."
+                "The 'optimizer' parameter of AutoencoderOutlierDetector must return "
+                f"an optax transformation. {training.optimizer} returned {type(made)}."
             )
         return made
     return OPTIMIZERS[training.optimizer](rate, hyper.weight_decay)
