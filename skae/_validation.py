@@ -60,18 +60,14 @@ def _range(name: str) -> str:
     kind, low, high, closed = NUMBERS[name]
     left = "[" if closed == "left" else "("
     right = "]" if closed == "right" else ")"
-    noun = "int" if kind is Integral else "float"
+    noun = "an int" if kind is Integral else "a float"
     return f"{noun} in the range {left}{low}, {high}{right}"
 
 
 def check_number(name: str, value: Any) -> None:
     """Refuse a number outside the interval that ``NUMBERS`` gives for its name."""
     if not _inside(name, value):
-        _refuse(
-            name,
-            f"a{'n' if NUMBERS[name][0] is Integral else ''} {_range(name)}",
-            value,
-        )
+        _refuse(name, _range(name), value)
 
 
 def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) -> None:
@@ -96,11 +92,7 @@ def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) 
                 _refuse(name, "None or a str", value)
         elif name in OR_AUTO and isinstance(value, str):
             if value != "auto":
-                _refuse(
-                    name,
-                    f"'auto' or a{'n' * (name == 'max_iter')} {_range(name)}",
-                    value,
-                )
+                _refuse(name, f"'auto' or {_range(name)}", value)
         else:
             check_number(name, value)
 
@@ -119,13 +111,13 @@ def _check_sizes(name: str, value: Any) -> None:
         isinstance(value, np.ndarray) and value.ndim == 1
     )
     if not is_sequence or not all(_inside(name, size) for size in value):
-        _refuse(name, f"a tuple, each element an {_range(name)}", value)
+        _refuse(name, f"a tuple, each element {_range(name)}", value)
 
 
 def _check_scale(name: str, value: Any) -> None:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(_inside(name, v) for v in pair) or pair[0] > pair[1]:
-        _refuse(name, f"a {_range(name)} or a pair (low, high) of them", value)
+        _refuse(name, f"{_range(name)} or a pair (low, high) of them", value)
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:

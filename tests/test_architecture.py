@@ -33,18 +33,9 @@ CORE = {
         "penalties",
     },
     "scoring": {"batching", "compilation", "config", "networks"},
-    "engine": {
-        "batching",
-        "config",
-        "corruptions",
-        "losses",
-        "networks",
-        "penalties",
-        "scoring",
-        "training",
-    },
     "__init__": set(),
 }
+CORE["engine"] = CORE["training"] | {"scoring", "training"}
 
 
 def imports(path, *, top_level_only=False):

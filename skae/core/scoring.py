@@ -97,14 +97,18 @@ def representation(module: DenseAutoencoder, statistics: Statistics, x: Array) -
 
 
 def _mahalanobis(v: Array, statistics: Statistics, prefix: str) -> Array:
-    """Root of the mean squared whitened coordinate of already centred rows."""
+    """Root of the mean squared whitened coordinate of already centred rows.
+
+    Rows narrower than the covariance are zero in what they lack.
+    """
     components = statistics[f"{prefix}_components"]
     rank, width = components.shape
-    coordinates = v @ components.T
+    coordinates = v @ components[:, : v.shape[1]].T
     whitened = coordinates * statistics[f"{prefix}_precision_root"]
     distance = _root_mean_square(whitened) * jnp.sqrt(rank / width)
     if rank == width:
         return distance
+    v = jnp.pad(v, ((0, 0), (0, width - v.shape[1])))
     rest = (v - coordinates @ components) * statistics[f"{prefix}_rest_root"]
     return jnp.hypot(distance, _root_mean_square(rest))
 
@@ -118,9 +122,8 @@ def reconstruction_distance(
 
 def joint_distance(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
     """Root of the joint energy: Mahalanobis of residual and code, and displacement."""
-    displacement = x - project(x, statistics)
+    away = x - project(x, statistics)
     v = representation(module, statistics, x) - statistics["joint_mean"]
-    away = jnp.pad(displacement, ((0, 0), (0, v.shape[1] - x.shape[1])))
     return jnp.hypot(
         _mahalanobis(v, statistics, "joint"), _mahalanobis(away, statistics, "joint")
     )[:, None]
@@ -193,6 +196,7 @@ def apply(
         n_blocks = 1
     make_room(function, network, n_blocks)
     on_device = {k: v for k, v in statistics.items() if k not in HOST_STATISTICS}
+    params, on_device = jax.device_put((params, on_device))
     results = []
     with jax.default_matmul_precision("highest"):
         for rows in batching.blocks(X, n_blocks * height):
@@ -251,9 +255,11 @@ def _gaussian(v: np.ndarray, weight: np.ndarray, prefix: str) -> Statistics:
     """
     mean = np.average(v, axis=0, weights=weight)
     width = v.shape[1]
-    if width > FULL_COVARIANCE_WIDTH:
+    is_wide = width > FULL_COVARIANCE_WIDTH
+    if is_wide:
         v, weight = v[:LOW_RANK_ROWS], weight[:LOW_RANK_ROWS]
-        weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
+    weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
+    if is_wide:
         variances, left = np.linalg.eigh(weighted @ weighted.T)
         # Few rows tell next to nothing about the smaller of the variances.
         rank = max(1, min(LOW_RANK, len(v) // 4))
@@ -264,7 +270,6 @@ def _gaussian(v: np.ndarray, weight: np.ndarray, prefix: str) -> Statistics:
         vectors[:, variances <= 1e-10 * variances[-1]] = 0.0
     else:
         rank = width
-        weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
         variances, vectors = np.linalg.eigh(weighted.T @ weighted)
     total = np.square(weighted).sum()
     ridge = RIDGE * total / width if total > 0 else 1.0
@@ -315,8 +320,8 @@ def _host_mahalanobis(v: np.ndarray, statistics: Statistics) -> np.ndarray:
     components = statistics["joint_components"].astype(np.float64)
     coordinates = v @ components.T
     total = np.square(coordinates * statistics["joint_precision_root"]).sum(axis=1)
-    rest = np.square(v - coordinates @ components).sum(axis=1)
     if len(components) < v.shape[1]:
+        rest = np.square(v - coordinates @ components).sum(axis=1)
         total += rest * np.square(statistics["joint_rest_root"])
     return total / v.shape[1]
 

@@ -270,7 +270,7 @@ def train(
     make_room(network, training)
     static = {"network": network, "training": training}
     hyper = jax.device_put(hyper)
-    checks = _held_out_chunks(held_out, training.batch_size)
+    checks, checked_weight = _held_out_chunks(held_out, training.batch_size)
     history: History = {"loss": [], "validation_loss": [], "epoch_seconds": []}
     monitor = _Monitor(tol)
     earlier, ending = state, "finished"
@@ -279,7 +279,11 @@ def train(
             start = time.perf_counter()
             order = shuffle.permutation(rows.X.shape[0])
             candidate, loss = _run_epoch(state, rows, order, hyper, static)
-            monitored = _held_out_loss(candidate, checks, hyper, static, default=loss)
+            monitored = (
+                _held_out_loss(candidate, checks, hyper, static) / checked_weight
+                if checks
+                else loss
+            )
             if not np.isfinite([loss, monitored]).all():
                 ending = "diverged"
                 break
@@ -301,14 +305,18 @@ def train(
     return TrainingResult(kept.params, earlier.params, state, history, ending)
 
 
-def _held_out_chunks(held_out: Rows | None, batch_size: int) -> list[tuple]:
+def _held_out_chunks(
+    held_out: Rows | None, batch_size: int
+) -> tuple[list[tuple], float]:
+    """Chunks of held-out rows on the device, and the weight of all their rows."""
     if held_out is None:
-        return []
+        return [], 0.0
     # Kept on the device, so not more of them than fit there beside the rest.
     order = np.arange(
         min(held_out.X.shape[0], MAX_HELD_OUT_FLOATS // held_out.X.shape[1])
     )
-    return [jax.device_put(c) for c in batching.chunks(held_out, order, batch_size)]
+    chunks = batching.chunks(held_out, order, batch_size)
+    return [jax.device_put(c) for c in chunks], float(held_out.weight[order].sum())
 
 
 def _held_out_loss(
@@ -316,12 +324,7 @@ def _held_out_loss(
     checks: list[tuple],
     hyper: Hyperparameters,
     static: dict[str, Any],
-    *,
-    default: float,
 ) -> float:
-    """Loss of the held-out rows under one fixed corruption."""
-    if not checks:
-        return default
+    """Weighted sum of the losses of held-out rows under one fixed corruption."""
     totals = [chunk_loss(state.params, state.key, *c, hyper, **static) for c in checks]
-    total_weight = sum(float(weight.sum()) for _, weight, _ in checks)
-    return sum(map(float, totals)) / total_weight
+    return sum(map(float, totals))
