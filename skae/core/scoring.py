@@ -43,6 +43,8 @@ RIDGE = 1e-2
 MAX_STATISTICS_ROWS = 20_000
 MAX_STATISTICS_FLOATS = 2**24
 
+MEAN_ERROR_ROWS = 2048
+
 # Used by NumPy alone, in float64.
 HOST_STATISTICS = ("feature_error", "log_mean", "log_scale")
 
@@ -296,6 +298,9 @@ def fit_statistics(
     score: str,
 ) -> Statistics:
     """Statistics of rows inside the ball that a score and feature errors need."""
+    if score == "reconstruction":
+        # Mean errors take fewer rows than a covariance.
+        X, weight = X[:MEAN_ERROR_ROWS], weight[:MEAN_ERROR_ROWS]
     v = apply(representation, X, params, ball_statistics, network=network)
     v = v.astype(np.float64)
     squared = np.square(v[:, : network.n_features])
