@@ -1,12 +1,20 @@
 """The one place that touches scikit-learn's callbacks, which are experimental."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-__all__ = ["CallbackSupportMixin", "EpochReporter", "inside_search", "with_callbacks"]
+__all__ = [
+    "CallbackSupportMixin",
+    "EpochReporter",
+    "inside_search",
+    "reported_fits",
+    "with_callbacks",
+]
 
 
 class EpochReporter:
@@ -43,6 +51,30 @@ class EpochReporter:
         self.context.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
         )
+
+
+@contextmanager
+def reported_fits(caller: Any, X: Any, y: Any, n_fits: int) -> Iterator[Callable]:
+    """Tell callbacks of a meta-estimator about its fit and the fits inside it.
+
+    Yields a function that announces a fit, in this process, and returns a function
+    that makes the context of this fit for an inner estimator, in any process.
+    """
+    data = {"X": X, "y": y, "metadata": None}
+    root = caller._init_callback_context(max_subtasks=n_fits)
+    root.call_on_fit_task_begin(estimator=caller, **data)
+    yield lambda: partial(
+        _reported_fit, caller, data, root.subcontext(task_name="inner fit")
+    )
+    root.call_on_fit_task_end(estimator=caller, **data)
+
+
+@contextmanager
+def _reported_fit(caller: Any, data: dict, task: Any, estimator: Any) -> Iterator[None]:
+    with task.propagate_callback_context(estimator):
+        task.call_on_fit_task_begin(estimator=caller, **data)
+        yield
+    task.call_on_fit_task_end(estimator=caller, **data)
 
 
 def inside_search() -> bool:

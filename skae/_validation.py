@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 # name: (type, lowest, highest, which ends belong to the interval)
 NUMBERS: dict[str, tuple[Any, float, float, str]] = {
@@ -29,6 +29,12 @@ NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "corruption_scale": (Real, 0, np.inf, "neither"),
     "hidden_layer_sizes": (Integral, 1, np.inf, "left"),
     "decoder_layer_sizes": (Integral, 1, np.inf, "left"),
+    "false_alarm": (Real, 0, np.inf, "left"),
+    "missed": (Real, 0, np.inf, "left"),
+    "tolerance": (Integral, 0, np.inf, "left"),
+    "beta": (Real, 0, np.inf, "neither"),
+    "precision": (Real, 0, 1, "right"),
+    "rate": (Real, 0, 1, "left"),
 }
 OR_AUTO = ("max_iter", "contamination")
 OR_NONE = ("corruption", "decoder_layer_sizes", "device")
@@ -38,9 +44,10 @@ SEQUENCES = ("hidden_layer_sizes", "decoder_layer_sizes")
 OWNER = "AutoencoderOutlierDetector"
 
 
-def _refuse(name: str, wanted: str, value: Any) -> None:
+def refuse(name: str, wanted: str, value: Any, owner: str = OWNER) -> None:
+    """Raise a ValueError that names a parameter, its value and what was wanted."""
     raise ValueError(
-        f"The {name!r} parameter of {OWNER} must be {wanted}. Got {value!r} instead."
+        f"The {name!r} parameter of {owner} must be {wanted}. Got {value!r} instead."
     )
 
 
@@ -64,10 +71,39 @@ def _range(name: str) -> str:
     return f"{noun} in the range {left}{low}, {high}{right}"
 
 
-def check_number(name: str, value: Any) -> None:
+def check_number(name: str, value: Any, owner: str = OWNER) -> None:
     """Refuse a number outside the interval that ``NUMBERS`` gives for its name."""
     if not _inside(name, value):
-        _refuse(name, _range(name), value)
+        refuse(name, _range(name), value, owner)
+
+
+def check_labels(y: Any, name: str = "y") -> np.ndarray:
+    """Labels as ints, +1 for inliers and -1 for outliers; others are refused."""
+    labels = column_or_1d(y, input_name=name)
+    valid = (labels == 1) | (labels == -1)
+    if labels.dtype.kind == "b" or not np.all(valid):
+        found = ", ".join(map(repr, dict.fromkeys(labels.tolist()[:1000])))[:80]
+        raise ValueError(
+            f"{name} must hold +1 for inliers and -1 for outliers. Got {found}. Where "
+            f"1 marks outliers and 0 inliers, pass np.where({name} == 1, -1, 1)."
+        )
+    return labels.astype(np.int64)
+
+
+def check_scores(scores: Any) -> np.ndarray:
+    """Scores as float64; infinite ones are fine, NaN is refused."""
+    scores = check_array(
+        scores,
+        ensure_2d=False,
+        dtype=np.float64,
+        ensure_all_finite=False,
+        input_name="scores",
+    )
+    if np.isnan(scores).any():
+        raise ValueError(
+            f"scores must be numbers. Got NaN for {np.isnan(scores).sum()} rows."
+        )
+    return scores
 
 
 def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) -> None:
@@ -82,17 +118,17 @@ def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) 
             _check_choice(name, value, choices[name])
         elif name in FLAGS:
             if not isinstance(value, (bool, np.bool_)):
-                _refuse(name, "a bool", value)
+                refuse(name, "a bool", value)
         elif name in SEQUENCES:
             _check_sizes(name, value)
         elif name == "corruption_scale":
             _check_scale(name, value)
         elif name == "device":
             if not isinstance(value, str):
-                _refuse(name, "None or a str", value)
+                refuse(name, "None or a str", value)
         elif name in OR_AUTO and isinstance(value, str):
             if value != "auto":
-                _refuse(name, f"'auto' or {_range(name)}", value)
+                refuse(name, f"'auto' or {_range(name)}", value)
         else:
             check_number(name, value)
 
@@ -103,7 +139,7 @@ def _check_choice(name: str, value: Any, registry: Mapping[str, Any]) -> None:
     if not isinstance(value, str) or value not in registry:
         names = ", ".join(map(repr, sorted(registry)))
         also = {"optimizer": " or a callable", "corruption": " or None"}.get(name, "")
-        _refuse(name, f"one of {names}{also}", value)
+        refuse(name, f"one of {names}{also}", value)
 
 
 def _check_sizes(name: str, value: Any) -> None:
@@ -111,13 +147,13 @@ def _check_sizes(name: str, value: Any) -> None:
         isinstance(value, np.ndarray) and value.ndim == 1
     )
     if not is_sequence or not all(_inside(name, size) for size in value):
-        _refuse(name, f"a tuple, each element {_range(name)}", value)
+        refuse(name, f"a tuple, each element {_range(name)}", value)
 
 
 def _check_scale(name: str, value: Any) -> None:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(_inside(name, v) for v in pair) or pair[0] > pair[1]:
-        _refuse(name, f"{_range(name)} or a pair (low, high) of them", value)
+        refuse(name, f"{_range(name)} or a pair (low, high) of them", value)
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:

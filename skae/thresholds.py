@@ -138,3 +138,89 @@ def calibration_sample(scores: ArrayLike) -> np.ndarray:
         return scores
     rng = np.random.default_rng(0)
     return np.sort(rng.choice(scores, MAX_CALIBRATION_SCORES, replace=False))
+
+
+def candidate_thresholds(scores: ArrayLike) -> np.ndarray:
+    """Every threshold that separates the scores in a different way, ascending.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Higher is more normal.
+
+    Returns
+    -------
+    ndarray of shape (n_distinct + 1,)
+        The lowest score, which flags no row; the middle between each two neighbours;
+        and a value above the highest score, which flags all.
+
+    Examples
+    --------
+    >>> from skae.thresholds import candidate_thresholds
+    >>> candidate_thresholds([3.0, 1.0, 3.0])
+    array([1., 2., 3.])
+    """
+    distinct = np.unique(np.asarray(scores, dtype=np.float64))
+    low, high = distinct[:-1], distinct[1:]
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle = low / 2 + high / 2
+        above = np.nextafter(distinct[-1:], np.inf)
+    # Between neighbouring floats, or from minus infinity on, there is no middle.
+    middle = np.where((middle > low) & (middle <= high), middle, high)
+    return np.concatenate([distinct[:1], middle, above])
+
+
+def confusion_counts(
+    y_true: ArrayLike, scores: ArrayLike, thresholds: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Confusion counts at each threshold, with the outlier as the positive class.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        +1 for inliers, -1 for outliers.
+    scores : array-like of shape (n_samples,)
+        Higher is more normal.
+    thresholds : array-like of shape (n_thresholds,)
+        A row is flagged where its score is below the threshold.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n_thresholds,)
+        Counts tn, fp, fn, tp: inliers passed and flagged, outliers passed and flagged.
+
+    Examples
+    --------
+    >>> from skae.thresholds import confusion_counts
+    >>> tn, fp, fn, tp = confusion_counts([1, 1, -1], [3.0, 2.0, 1.0], [1.5, 2.5])
+    >>> fp, tp
+    (array([0, 1]), array([1, 1]))
+    """
+    scores, outlier = np.asarray(scores, dtype=np.float64), np.asarray(y_true) == -1
+    fp = count_below(scores[~outlier], thresholds)
+    tp = count_below(scores[outlier], thresholds)
+    return (~outlier).sum() - fp, fp, outlier.sum() - tp, tp
+
+
+def count_below(scores: ArrayLike, thresholds: ArrayLike) -> np.ndarray:
+    """Count the scores below each threshold.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        In any order.
+    thresholds : array-like of shape (n_thresholds,)
+        In any order.
+
+    Returns
+    -------
+    ndarray of shape (n_thresholds,)
+        Counts.
+
+    Examples
+    --------
+    >>> from skae.thresholds import count_below
+    >>> count_below([1.0, 2.0, 3.0], [2.0, 2.5])
+    array([1, 2])
+    """
+    return np.searchsorted(np.sort(scores), thresholds, side="left")

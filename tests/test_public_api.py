@@ -22,17 +22,26 @@ IGNORED = {"GL01", "GL02", "GL03", "ES01", "SA01", "SA04", "EX01", "PR01", "PR02
 
 def public_names():
     for module in PUBLIC:
-        for name, value in vars(module).items():
+        for name in getattr(module, "__all__", vars(module)):
+            value = getattr(module, name)
             if name.startswith("_") or inspect.ismodule(value):
                 continue
             if getattr(value, "__module__", "").startswith("skae") and callable(value):
                 yield f"{module.__name__}.{name}"
 
 
+def public_classes():
+    for module in PUBLIC:
+        for name in getattr(module, "__all__", []):
+            if inspect.isclass(getattr(module, name)):
+                yield f"{module.__name__}.{name}", getattr(module, name)
+
+
 def public_methods():
-    for name, value in vars(AutoencoderOutlierDetector).items():
-        if not name.startswith("_") and callable(value):
-            yield f"skae.AutoencoderOutlierDetector.{name}"
+    for path, owner in public_classes():
+        for name, value in vars(owner).items():
+            if not name.startswith("_") and callable(value):
+                yield f"{path}.{name}"
 
 
 @pytest.mark.parametrize("name", sorted({*public_names(), *public_methods()}))
@@ -53,6 +62,13 @@ def test_every_parameter_and_attribute_is_documented(blobs, small):
     for name in vars(small().fit(rows)):
         if name.endswith("_") and not name.startswith("_"):
             assert f"\n{name} : " in doc or name == "feature_names_in_"
+
+
+def test_every_parameter_of_every_class_is_documented():
+    for _, owner in public_classes():
+        doc = inspect.getdoc(owner)
+        for name in inspect.signature(owner).parameters:
+            assert f"\n{name} : " in doc, f"{owner.__name__}: {name}"
 
 
 def test_all_names_exist_and_are_public():

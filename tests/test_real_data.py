@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.quality import adbench
+from benchmarks.quality import adbench, hpc, thresholds
 from skae import AutoencoderOutlierDetector
 
 
@@ -50,6 +50,22 @@ def test_frauds_are_found(data_folder):
         scores = -pipeline.score_samples(X[test])
         precision[type(detector).__name__] = average_precision_score(y[test], scores)
     assert precision["AutoencoderOutlierDetector"] > precision["IsolationForest"]
+
+
+def test_alarms_cost_less_than_the_lecture_reports(data_folder, monkeypatch):
+    monkeypatch.setenv("SKAE_DATA", str(data_folder))
+    X, y = hpc.load()
+    costs = hpc.costs(X, y, AutoencoderOutlierDetector(random_state=0), {})
+    assert costs["validation"] + costs["test"] < 264 + 265
+    assert costs["oracle_test"] <= costs["test"]
+
+
+def test_fresh_rows_are_flagged_as_often_as_promised(data_folder):
+    data = np.load(data_folder / "adbench" / "28_pendigits.npz")
+    row = thresholds.measure(data["X"], data["y"], 0)
+    assert 0.025 < row["auto"] < 0.1
+    assert 0.003 < row["calibrate"] < 0.03
+    assert row["ks"] > 0.01
 
 
 @pytest.mark.parametrize("n_rows", [200, 3000])

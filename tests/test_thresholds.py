@@ -67,3 +67,38 @@ def test_calibration_keeps_a_sorted_sample():
     assert np.isin(kept, scores).all()
     # A sample of the whole, not an end of it.
     assert abs(np.median(kept) - 15_000) < 500
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=30))
+def test_candidates_separate_the_scores_in_every_way(scores):
+    candidates = thresholds.candidate_thresholds(scores)
+    distinct = sorted(set(scores))
+    assert len(candidates) == len(distinct) + 1
+    assert (candidates[:-1] <= candidates[1:]).all()
+    below = thresholds.count_below(distinct, candidates)
+    # Nothing is above infinity, so a row of that score cannot be flagged.
+    expected = np.arange(len(candidates))
+    if distinct[-1] == np.inf:
+        expected[-1] -= 1
+    np.testing.assert_array_equal(below, expected)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([1, -1]), st.integers(-5, 5)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.lists(st.floats(-6, 6), max_size=5),
+)
+def test_counts_are_those_of_the_labels(rows, cuts):
+    y, scores = map(np.array, zip(*rows, strict=True))
+    counts = np.stack(thresholds.confusion_counts(y, scores, cuts))
+    for i, threshold in enumerate(cuts):
+        flagged = scores < threshold
+        assert counts[:, i].tolist() == [
+            (~flagged & (y == 1)).sum(),
+            (flagged & (y == 1)).sum(),
+            (~flagged & (y == -1)).sum(),
+            (flagged & (y == -1)).sum(),
+        ]

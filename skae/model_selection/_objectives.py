@@ -1,0 +1,138 @@
+"""What a threshold can aim at, as functions of the confusion counts.
+
+An objective gets the arrays tn, fp, fn and tp, one entry for each threshold, with the
+outlier as the positive class, and returns values to maximise. Minus infinity marks a
+threshold that is not allowed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skae._validation import check_number
+
+
+@dataclass(frozen=True)
+class FBeta:
+    """F-beta score of the outliers: the weighted harmonic mean of precision and recall.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Above 0. Recall counts ``beta`` times as much as precision.
+
+    Raises
+    ------
+    ValueError
+        If ``beta`` is out of range; when called, if there is no outlier.
+
+    Examples
+    --------
+    >>> from skae.model_selection import FBeta
+    >>> float(FBeta(2)(tn=8, fp=1, fn=0, tp=4).round(3))
+    0.952
+    """
+
+    beta: float = 1.0
+
+    def __post_init__(self):
+        check_number("beta", self.beta, owner="FBeta")
+
+    def __call__(self, tn, fp, fn, tp):
+        """F-beta from confusion counts, in [0, 1]."""
+        _require("outlier (-1)", fn, tp)
+        tp = np.asarray(tp) * (1 + self.beta**2)
+        return tp / (tp + self.beta**2 * np.asarray(fn) + fp)
+
+
+@dataclass(frozen=True)
+class RecallAtPrecision:
+    """Highest recall of the outliers among thresholds of at least some precision.
+
+    Parameters
+    ----------
+    precision : float
+        Share of outliers among the flagged rows, in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``precision`` is out of range; when called, if there is no outlier or no
+        threshold reaches it.
+
+    Examples
+    --------
+    >>> from skae.model_selection import RecallAtPrecision
+    >>> RecallAtPrecision(0.5)(tn=8, fp=[1, 5], fn=[2, 0], tp=[2, 4])
+    array([ 0.5, -inf])
+    """
+
+    precision: float
+
+    def __post_init__(self):
+        check_number("precision", self.precision, owner="RecallAtPrecision")
+
+    def __call__(self, tn, fp, fn, tp):
+        """Recall where the precision is reached, else minus infinity."""
+        _require("outlier (-1)", fn, tp)
+        flagged = np.add(tp, fp)
+        reached = np.divide(tp, np.maximum(flagged, 1))
+        if np.max(reached) < self.precision:
+            raise ValueError(
+                f"No threshold reaches precision={self.precision}: the highest is "
+                f"{np.max(reached):.3g}."
+            )
+        return np.where(
+            reached >= self.precision, np.divide(tp, np.add(tp, fn)), -np.inf
+        )
+
+
+@dataclass(frozen=True)
+class FalseAlarmRate:
+    """Largest share of inliers flagged that does not exceed a rate.
+
+    Labels of outliers are not needed: y may be +1 for all rows.
+
+    Parameters
+    ----------
+    rate : float
+        Share of the inliers, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        If ``rate`` is out of range; when called, if there is no inlier.
+
+    Examples
+    --------
+    >>> from skae.model_selection import FalseAlarmRate
+    >>> FalseAlarmRate(0.1)(tn=[10, 9, 8], fp=[0, 1, 2], fn=0, tp=0)
+    array([ 0. ,  0.1, -inf])
+    """
+
+    rate: float
+
+    def __post_init__(self):
+        check_number("rate", self.rate, owner="FalseAlarmRate")
+
+    def __call__(self, tn, fp, fn, tp):
+        """Share of the inliers flagged where allowed, else minus infinity."""
+        _require("inlier (+1)", tn, fp)
+        rate = np.divide(fp, np.add(tn, fp))
+        # A count that makes the rate exactly must not fail by rounding.
+        return np.where(rate <= self.rate * (1 + 1e-12), rate, -np.inf)
+
+
+def balanced_accuracy(tn, fp, fn, tp):
+    """Mean of the shares of outliers and of inliers that are labelled rightly."""
+    _require("outlier (-1)", fn, tp)
+    _require("inlier (+1)", tn, fp)
+    return (np.divide(tp, np.add(tp, fn)) + np.divide(tn, np.add(tn, fp))) / 2
+
+
+def _require(kind, *parts):
+    if not np.add(*parts).all():
+        raise ValueError(f"The objective needs at least one {kind} among the rows.")
+
+
+NAMED = {"f1": FBeta(), "balanced_accuracy": balanced_accuracy}

@@ -1,0 +1,434 @@
+"""A meta-estimator that sets the threshold of any detector from labelled rows."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import KFold, StratifiedShuffleSplit, check_cv
+from sklearn.utils import Bunch, _safe_indexing, get_tags, indexable
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import (
+    _check_method_params,
+    _num_samples,
+    check_is_fitted,
+    check_memory,
+)
+
+from skae import thresholds
+from skae._callbacks import CallbackSupportMixin, reported_fits, with_callbacks
+from skae._validation import check_labels, check_scores, refuse
+from skae.metrics import AlarmCost
+from skae.model_selection._objectives import NAMED
+from skae.model_selection._split import NoveltyKFold, NoveltySplit
+
+OWNER = "TunedThresholdDetector"
+
+
+class TunedThresholdDetector(
+    CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, BaseEstimator
+):
+    """Set the threshold of any outlier detector from labelled rows.
+
+    Rows that the detector was not trained on are scored, every distinct score is
+    tried as threshold, and the one that serves the objective best is kept. Whatever
+    the number of candidates, the detector is trained once for each split of ``cv``,
+    and once more with ``refit``.
+
+    Parameters
+    ----------
+    estimator : object
+        Detector with ``score_samples``, higher for more normal rows: scikit-learn's
+        outlier detectors, KernelDensity, skae's, or a Pipeline of them. A fitted one
+        in a :class:`~sklearn.frozen.FrozenEstimator` is not trained again; all rows
+        given then serve to tune.
+    objective : AlarmCost, {"f1", "balanced_accuracy"} or callable, default="f1"
+        What the threshold shall minimise (AlarmCost) or maximise. A callable gets the
+        arrays ``(tn, fp, fn, tp)``, one entry for each candidate, with the outlier as
+        the positive class, and returns an array of values. :class:`FBeta`,
+        :class:`RecallAtPrecision` and :class:`FalseAlarmRate` are such callables.
+    cv : int, float, splitter, iterable or None, default=None
+        How rows to train on are kept apart from rows to tune on. An int takes
+        :class:`NoveltyKFold`, None with 5 folds; a float in (0, 1) holds this share of
+        the inliers and of the outliers out, and trains on the other inliers. Splitters
+        and iterables are used as they are: wrap them into :class:`NoveltySplit` to
+        keep outliers from training.
+    refit : bool, default=True
+        Whether to train on all rows in the end, or on all inliers if no split has
+        trained on an outlier. False keeps the detector of the only split, to which
+        the threshold then fits exactly.
+    n_jobs : int or None, default=None
+        Splits to train in parallel.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the rows held out with a float ``cv``.
+    memory : str, object with the joblib.Memory interface or None, default=None
+        Where trainings are cached, so that a search over objectives trains no
+        detector twice. By default nothing is cached.
+
+    Attributes
+    ----------
+    estimator_ : object
+        The fitted detector.
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+    best_score_ : float or None
+        Value of the objective at the threshold; minus the cost for an AlarmCost. None
+        without labels.
+    objective_curve_ : dict of str to ndarray, or None
+        "thresholds", ascending, and "values" of the objective (higher is better; minus
+        infinity where not allowed).
+    n_features_in_ : int
+        Columns seen in ``fit``, where the detector has it.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where the detector has it.
+
+    See Also
+    --------
+    sklearn.model_selection.TunedThresholdClassifierCV : The same for classifiers.
+
+    Notes
+    -----
+    Of equally good thresholds, the middle of the longest run of candidates is taken.
+
+    Scores of all splits are pooled, so detectors of different splits should score
+    alike; where they do not, hold rows out (``cv=0.3, refit=False``).
+
+    With an AlarmCost of ``tolerance > 0`` the rows must be in the order of time, and
+    those that splits test must make one block: whole folds, or the end of the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.ensemble import IsolationForest
+    >>> from skae.metrics import AlarmCost
+    >>> from skae.model_selection import TunedThresholdDetector
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.r_[rng.normal(size=(300, 2)), rng.normal(4, 1, size=(20, 2))]
+    >>> y = np.r_[np.ones(300), -np.ones(20)]
+    >>> detector = TunedThresholdDetector(
+    ...     IsolationForest(random_state=0), objective=AlarmCost(missed=5)
+    ... ).fit(X, y)
+    >>> detector.predict([[0, 0], [4, 4]])
+    array([ 1, -1])
+    """
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        objective="f1",
+        cv=None,
+        refit=True,
+        n_jobs=None,
+        random_state=None,
+        memory=None,
+    ):
+        self.estimator = estimator
+        self.objective = objective
+        self.cv = cv
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.memory = memory
+
+    @with_callbacks
+    def fit(self, X, y=None, **fit_params):
+        """Train the detector and set the threshold.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,), default=None
+            +1 for inliers, -1 for outliers. None trains on all rows and keeps the
+            detector's own threshold.
+        **fit_params : dict
+            Passed to ``fit`` of the detector, those of length n_samples split like
+            the rows; ``groups`` is passed to the splitter. With metadata routing
+            enabled, requests decide.
+
+        Returns
+        -------
+        TunedThresholdDetector
+            The fitted detector itself.
+
+        Raises
+        ------
+        ValueError
+            If labels are not +1 and -1, or a parameter is out of range, or a
+            threshold that the objective allows does not exist.
+        """
+        objective = self._check_parameters()
+        X, y = indexable(X, y)
+        y = None if y is None else check_labels(y)
+        routed = self._routed(fit_params)
+        splits = self._splits(X, y, routed.splitter.split)
+        n_fits = len(splits) + self.refit if splits else 1
+        with reported_fits(self, X, y, n_fits) as announce:
+            train = partial(self._train, X, y, routed.estimator.fit)
+            self._fit(objective, X, y, train, splits, announce)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+    def _fit(self, objective, X, y, train, splits, announce):
+        if not splits:
+            self.estimator_ = train(slice(None), announce())
+            if y is None:
+                self.offset_ = _own_offset(self.estimator_)
+                self.best_score_ = self.objective_curve_ = None
+                return
+            rows, scores = np.arange(len(y)), self.estimator_.score_samples(X)
+        else:
+            detectors, scores = zip(
+                *Parallel(n_jobs=self.n_jobs)(
+                    delayed(_train_and_score)(train, X, *split, announce())
+                    for split in splits
+                ),
+                strict=True,
+            )
+            rows = np.concatenate([np.arange(len(y))[test] for _, test in splits])
+            scores = np.concatenate(scores)
+            self.estimator_ = detectors[0]
+            if self.refit:
+                clean = all((y[trained_on] == 1).all() for trained_on, _ in splits)
+                self.estimator_ = train(
+                    np.flatnonzero((y == 1) | (not clean)), announce()
+                )
+        order = np.argsort(rows, kind="stable")
+        self._set_threshold(objective, y, rows[order], check_scores(scores)[order])
+
+    def _splits(self, X, y, split_params):
+        """Rows to train and to tune on; none where all rows serve for both."""
+        if y is None or isinstance(self.estimator, FrozenEstimator):
+            return []
+        splits = list(self._splitter(y).split(X, y, **split_params))
+        if not self.refit and len(splits) > 1:
+            raise ValueError(
+                f"refit=False needs a cv of one split. Got {len(splits)} splits."
+            )
+        return splits
+
+    def _train(self, X, y, fit_params, rows, report):
+        train = check_memory(self.memory).cache(_train, ignore=["report"])
+        return train(
+            clone(self.estimator),
+            _safe_indexing(X, rows),
+            None if y is None else y[rows],
+            _check_method_params(X, fit_params, np.arange(_num_samples(X))[rows]),
+            report,
+        )
+
+    def _set_threshold(self, objective, y, rows, scores):
+        if isinstance(objective, AlarmCost):
+            if objective.tolerance and (np.diff(rows) != 1).any():
+                raise ValueError(
+                    "An AlarmCost with tolerance needs a cv that tests consecutive "
+                    "rows, each once, such as an int, KFold or TimeSeriesSplit. Got "
+                    f"{self.cv!r}."
+                )
+            candidates, costs = objective.curve(y[rows], scores)
+            values = -costs
+        else:
+            candidates = thresholds.candidate_thresholds(scores)
+            counts = thresholds.confusion_counts(y[rows], scores, candidates)
+            values = _checked_values(objective(*counts), candidates)
+        best = _middle_of_best(values)
+        self.offset_ = float(candidates[best])
+        self.best_score_ = float(values[best])
+        self.objective_curve_ = {"thresholds": candidates, "values": values}
+
+    def _check_parameters(self):
+        """Return the objective."""
+        if not hasattr(self.estimator, "score_samples"):
+            hint = (
+                " Set its novelty to True."
+                if hasattr(self.estimator, "novelty")
+                else ""
+            )
+            raise TypeError(
+                f"The 'estimator' parameter of {OWNER} must have score_samples. Got "
+                f"{self.estimator!r} instead.{hint}"
+            )
+        if not isinstance(self.refit, (bool, np.bool_)):
+            refuse("refit", "a bool", self.refit, OWNER)
+        if isinstance(self.objective, str) and self.objective in NAMED:
+            return NAMED[self.objective]
+        if isinstance(self.objective, str) or not callable(self.objective):
+            names = ", ".join(map(repr, NAMED))
+            refuse(
+                "objective",
+                f"an AlarmCost, {names} or a callable",
+                self.objective,
+                OWNER,
+            )
+        return self.objective
+
+    def _splitter(self, y):
+        cv = 5 if self.cv is None else self.cv
+        if isinstance(cv, Integral):
+            # Without outliers, as FalseAlarmRate allows, there is none to leave out.
+            return NoveltyKFold(cv) if (y == -1).any() else KFold(cv)
+        if isinstance(cv, Real):
+            if not 0 < float(cv) < 1:
+                refuse("cv", "in the range (0, 1) where it is a float", cv, OWNER)
+            return NoveltySplit(
+                StratifiedShuffleSplit(1, test_size=cv, random_state=self.random_state)
+            )
+        return check_cv(cv)
+
+    def _routed(self, fit_params):
+        if get_config()["enable_metadata_routing"]:
+            return process_routing(self, "fit", **fit_params)
+        fit_params = dict(fit_params)
+        split_params = {"groups": fit_params.pop("groups", None)}
+        return Bunch(
+            estimator=Bunch(fit=fit_params), splitter=Bunch(split=split_params)
+        )
+
+    def score_samples(self, X):
+        """Score rows by the detector; higher means more normal.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Scores.
+        """
+        check_is_fitted(self)
+        return self.estimator_.score_samples(X)
+
+    def decision_function(self, X):
+        """Score rows relative to the threshold; negative means outlier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``.
+        """
+        scores = self.score_samples(X)
+        # A density may be zero, and its score and the threshold minus infinity.
+        with np.errstate(invalid="ignore"):
+            return np.where(scores == self.offset_, 0.0, scores - self.offset_)
+
+    def predict(self, X):
+        """Label rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to label.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            +1 for inliers (``decision_function >= 0``), -1 for outliers.
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def fit_predict(self, X, y=None, **fit_params):
+        """Fit and label the same rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,), default=None
+            See ``fit``.
+        **fit_params : dict
+            See ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            +1 for inliers, -1 for outliers.
+        """
+        return self.fit(X, y, **fit_params).predict(X)
+
+    def get_metadata_routing(self):
+        """Metadata that the detector and the splitter ask for.
+
+        Returns
+        -------
+        MetadataRouter
+            Passes metadata of ``fit`` on.
+        """
+        router = MetadataRouter(owner=self)
+        router.add(
+            estimator=self.estimator,
+            method_mapping=MethodMapping().add(caller="fit", callee="fit"),
+        )
+        return router.add(
+            splitter=self.cv,
+            method_mapping=MethodMapping().add(caller="fit", callee="split"),
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.estimator).input_tags
+        return tags
+
+
+def _train(estimator, X, y, fit_params, report):
+    with report(estimator):
+        return estimator.fit(X, y, **fit_params)
+
+
+def _train_and_score(train, X, train_rows, test_rows, report):
+    detector = train(train_rows, report)
+    return detector, detector.score_samples(_safe_indexing(X, test_rows))
+
+
+def _checked_values(values, candidates):
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != candidates.shape:
+        raise ValueError(
+            f"The objective must return one value for each of {len(candidates)} "
+            f"thresholds. Got shape {values.shape}."
+        )
+    # Precision where nothing is flagged, and the like.
+    values = np.where(np.isnan(values), -np.inf, values)
+    if (values == -np.inf).all():
+        raise ValueError("The objective allows no threshold on these rows.")
+    return values
+
+
+def _middle_of_best(values):
+    """Index of the middle of the longest run of the highest value."""
+    edges = np.flatnonzero(np.diff(values == values.max(), prepend=False, append=False))
+    starts, stops = edges[::2], edges[1::2]
+    longest = np.argmax(stops - starts)
+    return (starts[longest] + stops[longest] - 1) // 2
+
+
+def _own_offset(detector):
+    """Threshold of a fitted detector, found inside pipelines and searches."""
+    inner = detector
+    while not hasattr(inner, "offset_"):
+        if hasattr(inner, "best_estimator_"):
+            inner = inner.best_estimator_
+        elif hasattr(inner, "steps"):
+            inner = inner.steps[-1][1]
+        else:
+            raise ValueError(
+                f"{type(inner).__name__} has no threshold of its own (offset_) to "
+                "keep: pass labels y."
+            )
+    return float(np.ravel(inner.offset_)[0])
