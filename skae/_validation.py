@@ -55,9 +55,14 @@ def _inside(name: str, value: Any) -> bool:
     kind, low, high, closed = NUMBERS[name]
     if isinstance(value, (bool, np.bool_)) and name != "verbose":
         return False
-    if not isinstance(value, kind) or not np.isfinite(float(value)):
+    if not isinstance(value, kind):
         return False
-    value = float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        return False
+    if not np.isfinite(value):
+        return False
     above = value >= low if closed == "left" else value > low
     below = value <= high if closed == "right" else value < high
     return above and below
@@ -79,21 +84,27 @@ def check_number(name: str, value: Any, owner: str = OWNER) -> None:
 
 def check_labels(y: Any, name: str = "y") -> np.ndarray:
     """Labels as ints, +1 for inliers and -1 for outliers; others are refused."""
+    if y is None:
+        raise ValueError(
+            f"{name} is needed: +1 for inliers, -1 for outliers. Got None."
+        )
     labels = column_or_1d(y, input_name=name)
     valid = (labels == 1) | (labels == -1)
     if labels.dtype.kind == "b" or not np.all(valid):
-        found = ", ".join(map(repr, dict.fromkeys(labels.tolist()[:1000])))[:80]
+        found = list(dict.fromkeys(map(repr, labels[:1000].tolist())))
+        more = ", ..." if len(found) > 5 else ""
         raise ValueError(
-            f"{name} must hold +1 for inliers and -1 for outliers. Got {found}. Where "
-            f"1 marks outliers and 0 inliers, pass np.where({name} == 1, -1, 1)."
+            f"{name} must hold +1 for inliers and -1 for outliers. Got "
+            f"{', '.join(found[:5])}{more}. Where 1 marks outliers and 0 inliers, pass "
+            f"np.where({name} == 1, -1, 1)."
         )
     return labels.astype(np.int64)
 
 
 def check_scores(scores: Any) -> np.ndarray:
-    """Scores as float64; infinite ones are fine, NaN is refused."""
+    """Scores as float64; infinite ones are fine, NaN and none at all are not."""
     scores = check_array(
-        scores,
+        column_or_1d(scores, input_name="scores"),
         ensure_2d=False,
         dtype=np.float64,
         ensure_all_finite=False,

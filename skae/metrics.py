@@ -92,7 +92,8 @@ class AlarmCost:
         float
             At most 0.
         """
-        return -self.cost(y, estimator.predict(X))
+        # Not -0.0 where all is well.
+        return 0.0 - self.cost(y, estimator.predict(X))
 
     def cost(self, y_true, y_pred):
         """Cost of predicted labels.
@@ -190,7 +191,7 @@ def make_outlier_scorer(
     ValueError
         If ``response_method`` is unknown.
     TypeError
-        If ``metric`` is an AlarmCost, which is a scorer itself.
+        If ``metric`` is not callable, or an AlarmCost, which is a scorer itself.
 
     Examples
     --------
@@ -203,8 +204,10 @@ def make_outlier_scorer(
     >>> scorer(detector, X, y)
     1.0
     """
-    if isinstance(metric, AlarmCost):
+    if metric is AlarmCost or isinstance(metric, AlarmCost):
         raise TypeError("An AlarmCost is a scorer itself: pass it as scoring.")
+    if not callable(metric):
+        raise TypeError(f"metric must be callable. Got {metric!r}.")
     if response_method not in RESPONSE_METHODS:
         names = ", ".join(map(repr, RESPONSE_METHODS))
         raise ValueError(
@@ -223,8 +226,12 @@ def make_outlier_scorer(
 
 def _outlier_positive(y_true, response, *, metric, labels_given, **kwargs):
     y_true = (check_labels(y_true) == -1).astype(int)
-    response = np.asarray(response)
-    response = (response == -1).astype(int) if labels_given else -response
+    if labels_given:
+        response = (check_labels(response, "predictions") == -1).astype(int)
+    else:
+        # Metrics refuse infinite scores, such as those of a density that is zero.
+        limit = np.finfo(np.float64).max
+        response = np.clip(-check_scores(response), -limit, limit)
     return metric(y_true, response, **kwargs)
 
 

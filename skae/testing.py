@@ -14,9 +14,10 @@ def check_outlier_detector(detector):
 
     Scores are higher for more normal rows; decisions and labels follow from scores
     and threshold; contamination flags that share of the training rows, and more of it
-    flags no row less; labels do not change the training; a row's score does not
-    depend on its company. The single checks are in ``OUTLIER_DETECTOR_CHECKS``, for
-    parametrised tests.
+    flags no row less; labels passed to ``fit`` change nothing, and the rows stay as
+    they are; a row's score does not depend on its company. The single checks are in
+    ``OUTLIER_DETECTOR_CHECKS``, for parametrised tests. Detectors that are tuned by
+    labels should leave the one about labels out.
 
     Parameters
     ----------
@@ -50,10 +51,17 @@ def _rows():
 
 def _fitted(detector, y=None, **parameters):
     detector = clone(detector)
-    if "random_state" in detector.get_params():
-        parameters["random_state"] = 0
+    for name in detector.get_params():
+        if name.split("__")[-1] == "random_state":
+            parameters[name] = 0
     normal, _ = _rows()
     return detector.set_params(**parameters).fit(normal, y)
+
+
+def _parameter(detector, wanted):
+    """Full name of a parameter of the detector or of the last step of a Pipeline."""
+    names = [n for n in detector.get_params() if n.split("__")[-1] == wanted]
+    return names[-1] if names else None
 
 
 def _check_scores_are_higher_for_normal_rows(detector):
@@ -79,13 +87,14 @@ def _check_labels_follow_from_scores_and_threshold(detector):
 
 
 def _check_contamination_is_the_share_of_training_rows_flagged(detector):
+    name = _parameter(detector, "contamination")
     # With novelty=True, LOF scores training rows as if they were new.
-    if "contamination" not in detector.get_params() or hasattr(detector, "novelty"):
+    if name is None or _parameter(detector, "novelty"):
         return
     normal, _ = _rows()
     before = np.zeros(len(normal), dtype=bool)
     for share in (0.05, 0.25, 0.5):
-        flagged = _fitted(detector, contamination=share).predict(normal) == -1
+        flagged = _fitted(detector, **{name: share}).predict(normal) == -1
         assert abs(flagged.mean() - share) <= 1 / len(normal), (
             f"contamination={share} flags {flagged.mean():.3f} of the training rows"
         )
@@ -95,11 +104,19 @@ def _check_contamination_is_the_share_of_training_rows_flagged(detector):
 
 def _check_labels_do_not_change_the_training(detector):
     normal, outliers = _rows()
+    labels = np.where(np.arange(len(normal)) % 5 == 0, -1, 1)
     with_labels, without = (
-        _fitted(detector, y).score_samples(outliers)
-        for y in (np.ones(len(normal), dtype=int), None)
+        _fitted(detector, y).score_samples(outliers) for y in (labels, None)
     )
     assert np.array_equal(with_labels, without), "labels change the scores"
+
+
+def _check_rows_stay_as_they_are(detector):
+    normal, outliers = _rows()
+    fitted = clone(detector).fit(normal)
+    fitted.predict(outliers)
+    for given, expected in zip((normal, outliers), _rows(), strict=True):
+        assert np.array_equal(given, expected), "the rows were changed in place"
 
 
 def _check_a_score_does_not_depend_on_other_rows(detector):
@@ -114,6 +131,7 @@ def _check_a_score_does_not_depend_on_other_rows(detector):
 
 
 OUTLIER_DETECTOR_CHECKS = (
+    _check_rows_stay_as_they_are,
     _check_scores_are_higher_for_normal_rows,
     _check_labels_follow_from_scores_and_threshold,
     _check_contamination_is_the_share_of_training_rows_flagged,

@@ -6,6 +6,24 @@ the threshold.
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_consistent_length
+
+from skae._validation import (
+    check_labels,
+    check_number,
+    check_sample_weight,
+    check_scores,
+)
+
+__all__ = [
+    "calibration_sample",
+    "candidate_thresholds",
+    "conformal_offset",
+    "conformal_p_values",
+    "confusion_counts",
+    "contamination_offset",
+    "count_below",
+]
 
 MAX_CALIBRATION_SCORES = 10_000
 
@@ -36,8 +54,9 @@ def contamination_offset(
     >>> contamination_offset([1.0, 2.0, 3.0, 4.0, 5.0], 0.25)
     2.0
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    weight = np.asarray([1.0] if sample_weight is None else sample_weight)
+    scores = check_scores(scores)
+    check_number("contamination", contamination, "contamination_offset")
+    weight = check_sample_weight(sample_weight, scores)
     if (weight == weight[0]).all():
         return float(np.percentile(scores, 100 * contamination))
     return float(
@@ -75,7 +94,8 @@ def conformal_offset(scores: ArrayLike, false_positive_rate: float) -> float:
     >>> conformal_offset(range(99), 0.05)
     4.0
     """
-    scores = np.sort(np.asarray(scores, dtype=np.float64))
+    scores = np.sort(check_scores(scores))
+    check_number("false_positive_rate", false_positive_rate, "conformal_offset")
     # Rounding would turn 0.05 * 100 into 5.000000000000001 or 4.99999999.
     rank = int(np.floor(false_positive_rate * (len(scores) + 1) + 1e-9))
     if rank < 1:
@@ -109,8 +129,8 @@ def conformal_p_values(scores: ArrayLike, calibration_scores: ArrayLike) -> np.n
     >>> conformal_p_values([-5.0, 2.5], [1.0, 2.0, 3.0, 4.0])
     array([0.2, 0.6])
     """
-    calibration = np.sort(np.asarray(calibration_scores, dtype=np.float64))
-    below = np.searchsorted(calibration, scores, side="right")
+    calibration = np.sort(check_scores(calibration_scores))
+    below = np.searchsorted(calibration, check_scores(scores), side="right")
     return (1 + below) / (len(calibration) + 1)
 
 
@@ -133,7 +153,7 @@ def calibration_sample(scores: ArrayLike) -> np.ndarray:
     >>> calibration_sample([3.0, 1.0, 2.0])
     array([1., 2., 3.])
     """
-    scores = np.sort(np.asarray(scores, dtype=np.float64))
+    scores = np.sort(check_scores(scores))
     if len(scores) <= MAX_CALIBRATION_SCORES:
         return scores
     rng = np.random.default_rng(0)
@@ -160,7 +180,7 @@ def candidate_thresholds(scores: ArrayLike) -> np.ndarray:
     >>> candidate_thresholds([3.0, 1.0, 3.0])
     array([1., 2., 3.])
     """
-    distinct = np.unique(np.asarray(scores, dtype=np.float64))
+    distinct = np.unique(check_scores(scores))
     low, high = distinct[:-1], distinct[1:]
     with np.errstate(over="ignore", invalid="ignore"):
         middle = low / 2 + high / 2
@@ -196,7 +216,8 @@ def confusion_counts(
     >>> fp, tp
     (array([0, 1]), array([1, 1]))
     """
-    scores, outlier = np.asarray(scores, dtype=np.float64), np.asarray(y_true) == -1
+    scores, outlier = check_scores(scores), check_labels(y_true, "y_true") == -1
+    check_consistent_length(scores, outlier)
     fp = count_below(scores[~outlier], thresholds)
     tp = count_below(scores[outlier], thresholds)
     return (~outlier).sum() - fp, fp, outlier.sum() - tp, tp

@@ -14,6 +14,7 @@ from sklearn.metrics import (
     precision_score,
     roc_auc_score,
 )
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.neighbors import KernelDensity, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
@@ -149,9 +150,24 @@ def test_any_metric_makes_a_scorer(labelled):
     assert scorer(detector, X, y) == -decisions.min()
 
 
-def test_densities_have_scores_too(labelled):
+@pytest.mark.parametrize("kernel", ["gaussian", "tophat"])
+def test_densities_have_scores_too(kernel, labelled):
     X, y = labelled
-    assert outlier_roc_auc_scorer(KernelDensity().fit(X[:300]), X, y) > 0.5
+    density = KernelDensity(kernel=kernel).fit(X[:300])
+    with np.errstate(divide="ignore"):
+        assert outlier_roc_auc_scorer(density, X, y) > 0.5
+
+
+def test_other_predictions_are_refused(labelled):
+    X, y = labelled
+    with pytest.raises(ValueError, match="predictions must hold"):
+        outlier_f1_scorer(GaussianMixture(2, random_state=0).fit(X), X, y)
+
+
+def test_labels_are_needed(labelled):
+    X, _ = labelled
+    with pytest.raises(ValueError, match="y is needed"):
+        outlier_f1_scorer(IsolationForest().fit(X), X, None)
 
 
 def test_sample_weight_reaches_the_metric(labelled):
@@ -171,6 +187,8 @@ def test_scorers_and_costs_can_be_pickled():
 def test_misuse_of_make_outlier_scorer_is_refused():
     with pytest.raises(TypeError, match="scorer itself"):
         make_outlier_scorer(AlarmCost())
+    with pytest.raises(TypeError, match="callable"):
+        make_outlier_scorer("roc_auc")
     with pytest.raises(ValueError, match="'predict'"):
         make_outlier_scorer(f1_score, response_method="predict_proba")
 
@@ -242,6 +260,7 @@ def test_the_cost_scores_a_detector(labelled):
         {"tolerance": 1.5},
         {"tolerance": -1},
         {"tolerance": True},
+        {"tolerance": 10**400},
     ],
 )
 def test_bad_costs_are_refused(parameters):

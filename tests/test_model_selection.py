@@ -24,6 +24,7 @@ from sklearn.model_selection import (
     GroupKFold,
     KFold,
     ShuffleSplit,
+    StratifiedKFold,
     StratifiedShuffleSplit,
     TimeSeriesSplit,
 )
@@ -127,9 +128,38 @@ def test_splitters_refuse_other_labels(splitter):
         next(splitter.split(np.zeros(4), [0, 1, 0, 1]))
 
 
-def test_novelty_split_refuses_what_does_not_split():
+@pytest.mark.parametrize("cv", [5, KFold, None])
+def test_novelty_split_refuses_what_does_not_split(cv):
     with pytest.raises(TypeError, match="splitter"):
-        NoveltySplit(5)
+        NoveltySplit(cv)
+
+
+class Halves:
+    """Splits in a form of one's choice."""
+
+    def __init__(self, form):
+        self.form = form
+
+    def split(self, X, y):
+        mask = np.arange(len(y)) < len(y) / 2
+        yield self.form(mask), self.form(~mask)
+
+
+@pytest.mark.parametrize(
+    "form", [lambda mask: mask, lambda mask: np.flatnonzero(mask).tolist()]
+)
+def test_novelty_split_takes_masks_and_lists(form, labelled):
+    X, y = labelled
+    [(train, test)] = NoveltySplit(Halves(form)).split(X, y)
+    np.testing.assert_array_equal(train, np.flatnonzero(y[:200] == 1))
+    np.testing.assert_array_equal(test, np.arange(200, 400))
+
+
+def test_novelty_split_is_as_random_as_its_splitter():
+    cv = NoveltySplit(StratifiedKFold(3, shuffle=True, random_state=5))
+    assert cv.shuffle and cv.random_state == 5
+    assert copy.deepcopy(cv).get_n_splits() == pickle.loads(pickle.dumps(cv)).n_splits
+    assert not hasattr(NoveltySplit(Halves(list)), "shuffle")
 
 
 # Objectives
@@ -180,15 +210,16 @@ def test_false_alarms_are_as_many_as_allowed():
     for y, scores in scored_rows():
         X = scores[:, None]
         frozen = FrozenEstimator(Column().fit(X))
+        cuts = [scores < t for t in [*np.unique(scores), np.inf]]
         for rate in (0.0, 0.1, 0.5):
             detector = TunedThresholdDetector(frozen, objective=FalseAlarmRate(rate))
             alarms = detector.fit(X, y).predict(X) == -1
-            assert alarms[y == 1].mean() <= rate
-            more = scores < np.min(scores[~alarms]) + 1e-12
-            assert (
-                more[y == 1].mean() > rate
-                or (more == alarms).all()
-                or (more[y == 1].mean() == alarms[y == 1].mean())
+            allowed = [cut for cut in cuts if cut[y == 1].mean() <= rate]
+            most = max(cut[y == 1].sum() for cut in allowed)
+            assert alarms[y == 1].sum() == most
+            # And of those, the one that finds the most outliers.
+            assert alarms[y == -1].sum() == max(
+                cut[y == -1].sum() for cut in allowed if cut[y == 1].sum() == most
             )
 
 
@@ -198,18 +229,21 @@ def test_recall_is_the_highest_at_the_precision():
         detector = TunedThresholdDetector(
             FrozenEstimator(Column().fit(X)), objective=RecallAtPrecision(0.5)
         )
-        reached = [
-            recall_score(y == -1, scores < t)
-            for t in [*np.unique(scores)[1:], np.inf]
-            if precision_score(y == -1, scores < t) >= 0.5
-        ]
+        cuts = [scores < t for t in [*np.unique(scores)[1:], np.inf]]
+        cuts = [cut for cut in cuts if precision_score(y == -1, cut) >= 0.5]
+        reached = [recall_score(y == -1, cut) for cut in cuts]
         if not reached:
             with pytest.raises(ValueError, match=r"precision=0\.5: the highest is"):
                 detector.fit(X, y)
             continue
         predicted = detector.fit(X, y).predict(X) == -1
         assert recall_score(y == -1, predicted) == pytest.approx(max(reached))
-        assert precision_score(y == -1, predicted) >= 0.5
+        fewest = min(
+            cut[y == 1].sum()
+            for cut, recall in zip(cuts, reached, strict=True)
+            if recall == max(reached)
+        )
+        assert predicted[y == 1].sum() == fewest
 
 
 def test_equally_good_thresholds_yield_the_middle():
@@ -344,6 +378,41 @@ def test_the_detector_is_trained_once_per_split_on_inliers(counting, labelled):
     thresholds = detector.objective_curve_["thresholds"]
     assert 300 < len(thresholds) <= len(y) + 1
     assert (np.diff(thresholds) > 0).all()
+
+
+def test_few_outliers_make_few_folds(counting, labelled):
+    X, y = labelled
+    rows = np.r_[np.flatnonzero(y == 1), np.flatnonzero(y == -1)[:3]]
+    TunedThresholdDetector(counting).fit(X[rows], y[rows])
+    assert len(Counting.fits) == 4
+
+
+class Narrow(Column):
+    """Float32 scores."""
+
+    def score_samples(self, X):
+        return X[:, 0].astype(np.float32)
+
+
+def test_float32_scores_are_cut_where_they_were_tuned():
+    one = np.float32(1)
+    X = np.array([[one], [np.nextafter(one, np.float32(2))]], np.float32)
+    detector = TunedThresholdDetector(FrozenEstimator(Narrow().fit(X)))
+    assert detector.fit(X, [-1, 1]).predict(X).tolist() == [-1, 1]
+    assert detector.score_samples(X).dtype == np.float64
+
+
+class Wide(Column):
+    """Scores of a wrong shape."""
+
+    def score_samples(self, X):
+        return X[:5, 0]
+
+
+def test_scores_of_a_wrong_shape_are_refused(labelled):
+    X, y = labelled
+    with pytest.raises(ValueError, match="inconsistent"):
+        TunedThresholdDetector(Wide()).fit(X, y)
 
 
 def test_splitters_that_train_on_outliers_are_taken_at_their_word(counting, labelled):
@@ -482,6 +551,7 @@ def test_data_frames_and_names(labelled):
     detector.fit(frame, pd.Series(y, index=frame.index[::-1]))
     assert detector.feature_names_in_.tolist() == ["a", "b", "c"]
     assert detector.predict(frame).shape == (400,)
+    assert not hasattr(detector.fit(X, y), "feature_names_in_")
 
 
 def test_fit_predict_uses_labels(labelled):
@@ -514,6 +584,9 @@ def test_copies_predict_the_same(labelled, small):
         ),
         ({"cv": 1.5}, ValueError, r"'cv'.*\(0, 1\)"),
         ({"cv": 1}, ValueError, "n_splits=1"),
+        ({"cv": []}, ValueError, "at least one split"),
+        ({"objective": FBeta}, ValueError, "'objective'"),
+        ({"objective": f1_score}, TypeError, r"\(tn, fp, fn, tp\)"),
         ({"cv": "prefit"}, ValueError, "Expected `cv`"),
         ({"refit": "no"}, ValueError, "'refit'.*bool"),
         ({"refit": False}, ValueError, "one split. Got 5"),
@@ -535,7 +608,7 @@ def test_bad_parameters_are_refused(parameters, error, message, labelled):
         (lambda X, y: (X, np.where(y == 1, "in", "out")), r"\+1 for inliers"),
         (lambda X, y: (X, y[:-1]), "inconsistent"),
         (lambda X, y: (X, np.c_[y, y]), "1d array"),
-        (lambda X, y: (X[:6], np.array([1, 1, 1, 1, 1, -1])), "n_splits=5"),
+        (lambda X, y: (X[:6], np.array([1, 1, 1, 1, 1, -1])), "n_splits=2"),
     ],
 )
 def test_bad_labels_are_refused(change, message, labelled):

@@ -25,6 +25,7 @@ SMALL = AutoencoderOutlierDetector(
         SMALL,
         make_pipeline(StandardScaler(), SMALL),
         TunedThresholdDetector(SMALL),
+        make_pipeline(StandardScaler(), IsolationForest()),
         IsolationForest(),
         LocalOutlierFactor(novelty=True),
         OneClassSVM(nu=0.05),
@@ -49,7 +50,9 @@ class Distance(OutlierMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.mean_ = X.mean(axis=0)
         if self.wrong == "labels" and y is not None:
-            self.mean_ = self.mean_ + 1
+            self.mean_ = X[y == 1].mean(axis=0)
+        if self.wrong == "place":
+            X *= 1.5
         share = 1 - self.contamination if self.wrong == "share" else self.contamination
         self.offset_ = np.quantile(self.score_samples(X), share)
         return self
@@ -80,8 +83,10 @@ def test_a_right_detector_passes():
         ("share", "contamination=0.05 flags"),
         ("labels", "labels change"),
         ("company", "other rows"),
+        ("place", "in place"),
     ],
 )
 def test_a_wrong_detector_fails(wrong, message):
-    with pytest.raises(AssertionError, match=message):
-        check_outlier_detector(Distance(wrong=wrong))
+    for detector in (Distance(wrong=wrong), make_pipeline(Distance(wrong=wrong))):
+        with pytest.raises(AssertionError, match=message):
+            check_outlier_detector(detector)

@@ -102,3 +102,21 @@ def test_counts_are_those_of_the_labels(rows, cuts):
             (~flagged & (y == -1)).sum(),
             (flagged & (y == -1)).sum(),
         ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: thresholds.contamination_offset([1.0, np.nan], 0.5),
+        lambda: thresholds.contamination_offset([1.0, 2.0], 0.6),
+        lambda: thresholds.contamination_offset([1.0, 2.0], 0.5, [1.0]),
+        lambda: thresholds.contamination_offset([], 0.5),
+        lambda: thresholds.conformal_offset([1.0, 2.0], 0),
+        lambda: thresholds.conformal_p_values([np.nan], [1.0]),
+        lambda: thresholds.confusion_counts([0, 1], [1.0, 2.0], [1.5]),
+        lambda: thresholds.confusion_counts([1, -1, 1], [1.0, 2.0], [1.5]),
+    ],
+)
+def test_bad_input_is_refused(call):
+    with pytest.raises(ValueError, match=r"Got|inconsistent|minimum"):
+        call()

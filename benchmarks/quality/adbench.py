@@ -1,6 +1,7 @@
 """Detection quality on ADBench's classical sets, every detector at its defaults.
 
-    python -m benchmarks.quality.adbench --setting S2 --seeds 0 1 2 --out FILE.json
+    python -m benchmarks.quality.adbench --data DIR
+    python -m benchmarks.quality.summary
 
 Settings (rows above 50,000 are subsampled; StandardScaler fitted on training rows):
 
@@ -9,52 +10,33 @@ S1  sets under 1,000 rows are bootstrapped to 1,000 first; train on the first ha
 S2  train on a random half of the normal rows; test on the rest and all anomalies.
 U   bootstrapped as in S1; train on a bootstrap copy of the whole set, test on the set.
 
-The sets are read from the folder ``adbench`` in ``SKAE_DATA``. Labels serve the
-measurement alone. ``--params JSON`` adds a variant of the detector.
+``--data`` is a folder of npz files with ``X`` and ``y`` (1 = anomaly), by default the
+folder ``adbench`` in ``SKAE_DATA``. Labels serve the measurement alone. Every run is a
+line of JSON in ``--out``; what is there already is not run again, so a benchmark that
+was stopped goes on where it was. ``--params JSON`` adds a variant of the detector.
+
+EllipticEnvelope is not run on more than 1,000 columns; it and OneClassSVM train on at
+most 10,000 rows. PyOD's detectors need ``pip install --group benchmarks``.
 """
 
 import argparse
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.quality.peers import DETECTORS, MAX_FEATURES
 from skae import AutoencoderOutlierDetector
 
 MAX_ROWS = 50_000
 MIN_ROWS = 1_000
-
-
-class KNeighborsDistance:
-    """Distance to the k-th training row, negated."""
-
-    def __init__(self, n_neighbors):
-        self.n_neighbors = n_neighbors
-
-    def fit(self, X):
-        """Index the training rows."""
-        self.index = NearestNeighbors(n_neighbors=self.n_neighbors, n_jobs=-1).fit(X)
-        return self
-
-    def score_samples(self, X):
-        """Minus the distance to the k-th neighbour."""
-        return -self.index.kneighbors(X)[0][:, -1]
-
-
-DETECTORS = {
-    "skae": lambda seed: AutoencoderOutlierDetector(random_state=seed),
-    "IsolationForest": lambda seed: IsolationForest(random_state=seed),
-    "LOF": lambda seed: LocalOutlierFactor(novelty=True),
-    "1-NN": lambda seed: KNeighborsDistance(1),
-    "5-NN": lambda seed: KNeighborsDistance(5),
-}
+RESULTS = Path(__file__).parents[1] / "results" / "adbench.jsonl"
+KEY = ("set", "detector", "setting", "seed")
 
 
 def split(X, y, setting, seed):
@@ -85,89 +67,72 @@ def evaluate(make, X_train, X_test, y_test, seed):
     fitted = time.perf_counter()
     scores = -detector.score_samples(X_test)
     return {
-        "auroc": 100 * roc_auc_score(y_test, scores),
-        "ap": 100 * average_precision_score(y_test, scores),
-        "fit_seconds": fitted - start,
-        "score_seconds": time.perf_counter() - fitted,
+        "n_train": len(X_train),
+        "auroc": round(100 * roc_auc_score(y_test, scores), 3),
+        "ap": round(100 * average_precision_score(y_test, scores), 3),
+        "fit_seconds": round(fitted - start, 4),
+        "score_seconds": round(time.perf_counter() - fitted, 4),
     }
 
 
-def summarise(results):
-    """Means over sets, mean ranks and wins of each detector."""
-    table = {}
-    names = list(next(iter(results.values())))
-    for measure in ("auroc", "ap"):
-        values = np.array(
-            [
-                [np.mean([run[measure] for run in runs[name]]) for name in names]
-                for runs in results.values()
-            ]
-        )
-        ranks = np.array([rankdata(-row) for row in values])
-        for j, name in enumerate(names):
-            entry = table.setdefault(name, {})
-            entry[measure] = round(float(values[:, j].mean()), 2)
-            entry[f"rank_{measure}"] = round(float(ranks[:, j].mean()), 2)
-            entry[f"wins_{measure}"] = int((ranks[:, j] == 1).sum())
-    for name in names:
-        for part in ("fit_seconds", "score_seconds"):
-            medians = [
-                np.median([run[part] for run in runs[name]])
-                for runs in results.values()
-            ]
-            table[name][f"median_{part}"] = round(float(np.median(medians)), 3)
-    return table
+def read(path):
+    """Rows of a result file, a dict each; none where there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def run(paths, makers, settings, seeds, out):
+    """Run what is missing, a line of JSON for each run."""
+    done = {tuple(row[name] for name in KEY) for row in read(out)}
+    for seed in seeds:
+        for setting in settings:
+            for path in paths:
+                missing = [
+                    name
+                    for name in makers
+                    if (path.stem, name, setting, seed) not in done
+                ]
+                if not missing:
+                    continue
+                data = np.load(path)
+                parts = split(data["X"], data["y"], setting, seed)
+                for name in missing:
+                    if data["X"].shape[1] > MAX_FEATURES.get(name, np.inf):
+                        continue
+                    key = (path.stem, name, setting, seed)
+                    result = evaluate(makers[name], *parts, seed)
+                    row = dict(zip(KEY, key, strict=True)) | result
+                    with out.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+                    print(*key, result["auroc"], result["ap"], flush=True)
 
 
 def main():
-    """Run the benchmark and print the table."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--setting", choices=["S1", "S2", "U"], default="S2")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--settings", nargs="+", default=["S1", "S2", "U"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sets", nargs="+", help="parts of file names")
     parser.add_argument("--detectors", nargs="+", default=list(DETECTORS))
     parser.add_argument("--params", action="append", default=[], metavar="JSON")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     makers = {name: DETECTORS[name] for name in options.detectors}
     for text in options.params:
         makers[f"skae {text}"] = lambda seed, text=text: AutoencoderOutlierDetector(
             random_state=seed, **json.loads(text)
         )
-    folder = Path(os.environ["SKAE_DATA"]) / "adbench"
+    folder = options.data or Path(os.environ["SKAE_DATA"]) / "adbench"
     paths = [
         path
         for path in sorted(folder.glob("*.npz"))
         if not options.sets or any(part in path.stem for part in options.sets)
     ]
-    results = {}
-    for path in paths:
-        data = np.load(path)
-        runs = results.setdefault(path.stem, {name: [] for name in makers})
-        for seed in options.seeds:
-            parts = split(data["X"], data["y"], options.setting, seed)
-            for name, make in makers.items():
-                runs[name].append(evaluate(make, *parts, seed))
-        print(
-            f"{path.stem:20}",
-            *(
-                f"{np.mean([r['auroc'] for r in run]):5.1f}/"
-                f"{np.mean([r['ap'] for r in run]):4.1f}"
-                for run in runs.values()
-            ),
-            flush=True,
-        )
-    table = summarise(results)
-    for name, entry in table.items():
-        print(f"{name}: {entry}")
-    if options.out:
-        report = {
-            "setting": options.setting,
-            "seeds": options.seeds,
-            "summary": table,
-            "runs": results,
-        }
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+    # Singular covariances and the like are the detectors' own affair.
+    warnings.simplefilter("ignore")
+    run(paths, makers, options.settings, options.seeds, options.out)
 
 
 if __name__ == "__main__":

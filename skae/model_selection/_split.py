@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils.metadata_routing import MetadataRequest
 
 from skae._validation import check_labels
 
@@ -111,14 +110,18 @@ class NoveltySplit:
     """
 
     def __init__(self, cv):
-        if not (hasattr(cv, "split") and hasattr(cv, "get_n_splits")):
-            raise TypeError(
-                f"cv must be a splitter with split and get_n_splits. Got {cv!r}."
-            )
+        if isinstance(cv, type) or not hasattr(cv, "split"):
+            raise TypeError(f"cv must be a splitter, an object with split. Got {cv!r}.")
         self.cv = cv
 
     def __repr__(self):
         return f"NoveltySplit({self.cv!r})"
+
+    def __getattr__(self, name):
+        # Number of splits, metadata and randomness are those of the splitter.
+        if name == "cv" or name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.cv, name)
 
     def split(self, X, y, groups=None):
         """Yield the rows of each training and test fold.
@@ -149,37 +152,8 @@ class NoveltySplit:
         given = () if groups is None else (groups,)
         yield from _inliers_only(self.cv.split(X, labels, *given), labels)
 
-    def get_n_splits(self, X=None, y=None, groups=None):
-        """Count the splits.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), default=None
-            Passed to the splitter.
-        y : array-like of shape (n_samples,), default=None
-            Passed to the splitter.
-        groups : array-like of shape (n_samples,), default=None
-            Passed to the splitter.
-
-        Returns
-        -------
-        int
-            Number of splits.
-        """
-        return self.cv.get_n_splits(X, y, groups)
-
-    def get_metadata_routing(self):
-        """Metadata that the splitter asks for.
-
-        Returns
-        -------
-        MetadataRequest
-            That of the splitter.
-        """
-        ask = getattr(self.cv, "get_metadata_routing", None)
-        return MetadataRequest(owner=self) if ask is None else ask()
-
 
 def _inliers_only(splits, labels):
     for train, test in splits:
-        yield train[labels[train] == 1], test
+        train = np.arange(len(labels))[train]
+        yield train[labels[train] == 1], np.arange(len(labels))[test]

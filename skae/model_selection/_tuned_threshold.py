@@ -8,7 +8,13 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, StratifiedShuffleSplit, check_cv
-from sklearn.utils import Bunch, _safe_indexing, get_tags, indexable
+from sklearn.utils import (
+    Bunch,
+    _safe_indexing,
+    check_consistent_length,
+    get_tags,
+    indexable,
+)
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -56,7 +62,8 @@ class TunedThresholdDetector(
         :class:`RecallAtPrecision` and :class:`FalseAlarmRate` are such callables.
     cv : int, float, splitter, iterable or None, default=None
         How rows to train on are kept apart from rows to tune on. An int takes
-        :class:`NoveltyKFold`, None with 5 folds; a float in (0, 1) holds this share of
+        :class:`NoveltyKFold`, None with 5 folds, or as many as there are outliers if
+        these are fewer; a float in (0, 1) holds this share of
         the inliers and of the outliers out, and trains on the other inliers. Splitters
         and iterables are used as they are: wrap them into :class:`NoveltySplit` to
         keep outliers from training.
@@ -95,7 +102,10 @@ class TunedThresholdDetector(
 
     Notes
     -----
-    Of equally good thresholds, the middle of the longest run of candidates is taken.
+    Of equally good thresholds, those with needless false alarms or misses are left
+    out, and the middle of the longest run of the others is taken.
+
+    ``estimator_`` keeps its own threshold; only this object uses the tuned one.
 
     Scores of all splits are pooled, so detectors of different splits should score
     alike; where they do not, hold rows out (``cv=0.3, refit=False``).
@@ -170,17 +180,18 @@ class TunedThresholdDetector(
         y = None if y is None else check_labels(y)
         routed = self._routed(fit_params)
         splits = self._splits(X, y, routed.splitter.split)
-        n_fits = len(splits) + self.refit if splits else 1
+        n_fits = 1 if splits is None else len(splits) + self.refit
         with reported_fits(self, X, y, n_fits) as announce:
             train = partial(self._train, X, y, routed.estimator.fit)
             self._fit(objective, X, y, train, splits, announce)
         for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         return self
 
     def _fit(self, objective, X, y, train, splits, announce):
-        if not splits:
+        if splits is None:
             self.estimator_ = train(slice(None), announce())
             if y is None:
                 self.offset_ = _own_offset(self.estimator_)
@@ -196,21 +207,25 @@ class TunedThresholdDetector(
                 strict=True,
             )
             rows = np.concatenate([np.arange(len(y))[test] for _, test in splits])
-            scores = np.concatenate(scores)
+            scores = np.concatenate([check_scores(part) for part in scores])
             self.estimator_ = detectors[0]
             if self.refit:
                 clean = all((y[trained_on] == 1).all() for trained_on, _ in splits)
                 self.estimator_ = train(
                     np.flatnonzero((y == 1) | (not clean)), announce()
                 )
+        scores = check_scores(scores)
+        check_consistent_length(rows, scores)
         order = np.argsort(rows, kind="stable")
-        self._set_threshold(objective, y, rows[order], check_scores(scores)[order])
+        self._set_threshold(objective, y, rows[order], scores[order])
 
     def _splits(self, X, y, split_params):
-        """Rows to train and to tune on; none where all rows serve for both."""
+        """Rows to train and to tune on; None where all rows serve for both."""
         if y is None or isinstance(self.estimator, FrozenEstimator):
-            return []
+            return None
         splits = list(self._splitter(y).split(X, y, **split_params))
+        if not splits:
+            raise ValueError(f"cv must make at least one split. Got none: {self.cv!r}.")
         if not self.refit and len(splits) > 1:
             raise ValueError(
                 f"refit=False needs a cv of one split. Got {len(splits)} splits."
@@ -237,13 +252,15 @@ class TunedThresholdDetector(
                 )
             candidates, costs = objective.curve(y[rows], scores)
             values = -costs
+            best = values == values.max()
         else:
             candidates = thresholds.candidate_thresholds(scores)
             counts = thresholds.confusion_counts(y[rows], scores, candidates)
-            values = _checked_values(objective(*counts), candidates)
-        best = _middle_of_best(values)
-        self.offset_ = float(candidates[best])
-        self.best_score_ = float(values[best])
+            values = _values(objective, counts)
+            best = _not_dominated(values == values.max(), *counts)
+        chosen = _middle_of_longest_run(best)
+        self.offset_ = float(candidates[chosen])
+        self.best_score_ = float(values[chosen])
         self.objective_curve_ = {"thresholds": candidates, "values": values}
 
     def _check_parameters(self):
@@ -262,7 +279,7 @@ class TunedThresholdDetector(
             refuse("refit", "a bool", self.refit, OWNER)
         if isinstance(self.objective, str) and self.objective in NAMED:
             return NAMED[self.objective]
-        if isinstance(self.objective, str) or not callable(self.objective):
+        if isinstance(self.objective, (str, type)) or not callable(self.objective):
             names = ", ".join(map(repr, NAMED))
             refuse(
                 "objective",
@@ -273,7 +290,10 @@ class TunedThresholdDetector(
         return self.objective
 
     def _splitter(self, y):
-        cv = 5 if self.cv is None else self.cv
+        cv = self.cv
+        if cv is None:
+            rarest = np.unique(y, return_counts=True)[1].min()
+            cv = int(np.clip(rarest, 2, 5))
         if isinstance(cv, Integral):
             # Without outliers, as FalseAlarmRate allows, there is none to leave out.
             return NoveltyKFold(cv) if (y == -1).any() else KFold(cv)
@@ -305,10 +325,11 @@ class TunedThresholdDetector(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Scores.
+            Float64 scores.
         """
         check_is_fitted(self)
-        return self.estimator_.score_samples(X)
+        # In float32, as some detectors score, the threshold would be rounded.
+        return check_scores(self.estimator_.score_samples(X))
 
     def decision_function(self, X):
         """Score rows relative to the threshold; negative means outlier.
@@ -396,11 +417,17 @@ def _train_and_score(train, X, train_rows, test_rows, report):
     return detector, detector.score_samples(_safe_indexing(X, test_rows))
 
 
-def _checked_values(values, candidates):
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape != candidates.shape:
+def _values(objective, counts):
+    try:
+        values = np.asarray(objective(*counts), dtype=np.float64)
+    except TypeError as error:
+        raise TypeError(
+            "The 'objective' parameter of TunedThresholdDetector must take the arrays "
+            f"(tn, fp, fn, tp) where it is a callable. Got {objective!r} instead."
+        ) from error
+    if values.shape != counts[0].shape:
         raise ValueError(
-            f"The objective must return one value for each of {len(candidates)} "
+            f"The objective must return one value for each of {len(counts[0])} "
             f"thresholds. Got shape {values.shape}."
         )
     # Precision where nothing is flagged, and the like.
@@ -410,9 +437,20 @@ def _checked_values(values, candidates):
     return values
 
 
-def _middle_of_best(values):
-    """Index of the middle of the longest run of the highest value."""
-    edges = np.flatnonzero(np.diff(values == values.max(), prepend=False, append=False))
+def _not_dominated(best, tn, fp, fn, tp):
+    """Those of the best that no other of them beats in false alarms or in hits."""
+    indices = np.flatnonzero(best)
+    # Both counts rise with the threshold.
+    _, fewest_false_alarms = np.unique(tp[indices], return_index=True)
+    _, most_hits = np.unique(fp[indices][::-1], return_index=True)
+    kept = np.intersect1d(fewest_false_alarms, len(indices) - 1 - most_hits)
+    result = np.zeros_like(best)
+    result[indices[kept]] = True
+    return result
+
+
+def _middle_of_longest_run(chosen):
+    edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
     starts, stops = edges[::2], edges[1::2]
     longest = np.argmax(stops - starts)
     return (starts[longest] + stops[longest] - 1) // 2
