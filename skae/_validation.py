@@ -23,6 +23,7 @@ NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "verbose": (Integral, 0, np.inf, "left"),
     "max_iter": (Integral, 1, np.inf, "left"),
     "contamination": (Real, 0, 0.5, "right"),
+    "trim": (Real, 0, 0.5, "left"),
     "false_positive_rate": (Real, 0, 1, "neither"),
     "threshold": (Real, -np.inf, np.inf, "neither"),
     "n_features": (Integral, 1, np.inf, "left"),

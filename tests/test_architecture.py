@@ -20,6 +20,9 @@ CORE = {
     "batching": set(),
     "compilation": set(),
     "losses": set(),
+    "gaussian": set(),
+    "robust": {"gaussian"},
+    "memory": {"gaussian"},
     "networks": {"config"},
     "corruptions": {"config"},
     "penalties": {"losses", "networks"},
@@ -32,10 +35,18 @@ CORE = {
         "networks",
         "penalties",
     },
-    "scoring": {"batching", "compilation", "config", "networks"},
+    "scoring": {
+        "batching",
+        "compilation",
+        "config",
+        "gaussian",
+        "memory",
+        "networks",
+        "robust",
+    },
     "__init__": set(),
 }
-CORE["engine"] = CORE["training"] | {"scoring", "training"}
+CORE["engine"] = CORE["training"] | CORE["scoring"] | {"scoring", "training"}
 
 
 def imports(path, *, top_level_only=False):

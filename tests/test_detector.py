@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,7 +10,7 @@ from scipy import sparse
 from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -20,7 +22,17 @@ def auroc(detector, normal, outliers):
     return roc_auc_score([1] * len(normal) + [0] * len(outliers), scores)
 
 
-@pytest.mark.parametrize("score", ["combined", "joint", "reconstruction", "latent"])
+SCORES = [
+    "combined",
+    "joint",
+    "latent",
+    "mahalanobis",
+    "nearest",
+    "reconstruction",
+]
+
+
+@pytest.mark.parametrize("score", SCORES)
 def test_outliers_score_lower(score, breast_cancer):
     benign, malignant = breast_cancer
     detector = AutoencoderOutlierDetector(anomaly_score=score, random_state=0)
@@ -444,7 +456,7 @@ def ugly(name):
     }[name]
 
 
-@pytest.mark.parametrize("score", ["combined", "joint", "reconstruction", "latent"])
+@pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize(
     "name",
     [
@@ -472,7 +484,7 @@ def test_ugly_tables_give_finite_scores(name, score, small):
 @pytest.mark.parametrize("scale", [1e-12, 1e12, (1e-12, 1e12)])
 def test_columns_of_extreme_scale_give_finite_scores(scale, small):
     X = np.random.default_rng(0).normal(size=(80, 2)) * scale
-    for score in ("combined", "joint", "reconstruction", "latent"):
+    for score in SCORES:
         detector = small(anomaly_score=score).fit(X)
         far = detector.score_samples(1e6 * X)
         assert np.isfinite(far).all()
@@ -599,6 +611,7 @@ BAD = {
     "warm_start": [None, "no"],
     "n_estimators": [0, 1.5, None],
     "anomaly_score": ["mse", None],
+    "trim": [-0.1, 0.5, "auto", None, np.nan],
     "contamination": [0, 0.51, "none", None, -0.1, np.nan],
     "verbose": [-1, "loud", None],
     "device": [3],
@@ -642,3 +655,57 @@ def test_a_pipeline_scores_raw_rows(blobs, small):
     pipeline = make_pipeline(StandardScaler(), small(max_iter=50)).fit(rows * 1e3)
     assert auroc(pipeline, rows * 1e3, outliers * 1e3) > 0.8
     assert set(np.unique(pipeline.predict(outliers * 1e3))) <= {-1, 1}
+
+
+@pytest.fixture
+def contaminated(breast_cancer):
+    """Benign rows with malignant ones among them, and where these are."""
+    benign, malignant = breast_cancer
+    rows = np.r_[benign, malignant[:60]]
+    order = np.random.default_rng(0).permutation(len(rows))
+    return rows[order], (np.arange(len(rows)) >= len(benign))[order]
+
+
+def test_trimming_finds_outliers_among_the_training_rows(contaminated):
+    rows, is_outlier = contaminated
+    found = {}
+    for trim in (0.0, 0.25):
+        detector = AutoencoderOutlierDetector(trim=trim, random_state=0).fit(rows)
+        scores = -detector.score_samples(rows)
+        found[trim] = average_precision_score(is_outlier, scores)
+    assert found[0.25] > found[0.0] + 0.1
+
+
+@pytest.mark.parametrize("trim", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_contamination_counts_trimmed_rows_too(trim, is_sparse, contaminated, small):
+    rows, _ = contaminated
+    rows = sparse.csr_matrix(rows) if is_sparse else rows
+    detector = small(trim=trim, contamination=0.2, validation_fraction=0.0).fit(rows)
+    assert (detector.predict(rows) == -1).mean() == pytest.approx(0.2, abs=0.005)
+    n_trusted = round((1 - trim) * rows.shape[0])
+    assert detector.statistics_["memory"].shape[1] == n_trusted
+
+
+def test_trimming_leaves_far_rows_out_of_everything_that_is_learnt(blobs, small):
+    rows, _ = blobs
+    outliers = 30 * np.random.default_rng(0).normal(size=(20, 6))
+    both = np.r_[rows, outliers]
+    trim = 20 / len(both)
+    first, second = (
+        small(trim=trim, validation_fraction=0.0).fit(np.r_[rows, factor * outliers])
+        for factor in (1, 10)
+    )
+    np.testing.assert_array_equal(first.score_samples(rows), second.score_samples(rows))
+    np.testing.assert_allclose(
+        first.statistics_["center"][0], rows.mean(axis=0), atol=1e-5
+    )
+
+
+def test_trimming_works_with_few_rows_and_equal_rows(small):
+    rng = np.random.default_rng(0)
+    for rows in (rng.normal(size=(4, 3)), np.ones((30, 3)), rng.normal(size=(60, 2))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scores = small(trim=0.49).fit(rows).score_samples(rows)
+        assert np.isfinite(scores).all()

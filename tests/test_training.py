@@ -386,11 +386,13 @@ def test_user_settings_of_jax_do_not_matter(blobs, small):
     assert all(value.dtype == np.float32 for value in other.weights_.values())
 
 
-def test_auto_epochs_make_the_default_number_of_steps():
-    parameters = {"max_iter": "auto", "batch_size": 100}
-    assert engine.n_epochs(parameters, 20) == engine.MAX_AUTO_EPOCHS
-    assert engine.n_epochs(parameters, 5000) == engine.DEFAULT_STEPS // 50
-    assert engine.n_epochs(parameters, 10**7) == 1
+@pytest.mark.parametrize(
+    ("n_rows", "epochs"),
+    [(200, 100), (1000, 100), (5000, 30), (17_000, 30), (60_000, 9), (10**6, 1)],
+)
+def test_automatic_training_takes_thirty_epochs_within_bounds(n_rows, epochs):
+    parameters = {"max_iter": "auto", "batch_size": 128}
+    assert engine.n_epochs(parameters, n_rows) == epochs
     assert engine.n_epochs(parameters | {"max_iter": 7}, 20) == 7
 
 

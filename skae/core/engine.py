@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from skae.core import batching, networks, scoring, training
+from skae.core import batching, gaussian, networks, robust, scoring, training
 from skae.core.batching import Rows as Rows
 from skae.core.batching import as_float32 as as_float32
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
@@ -31,9 +31,12 @@ CHOICES = {
     "anomaly_score": SCORES,
 }
 
-# Length of a training with max_iter="auto". More than a hundred epochs of a small table
-# take longer and detect no better.
-DEFAULT_STEPS = 1000
+# Length of a training with max_iter="auto": so many steps, or so many epochs if they
+# take more, but not too many. More than a hundred epochs of a small table take longer
+# and detect no better; large tables gain from more than a thousand steps.
+MIN_AUTO_STEPS = 1000
+MAX_AUTO_STEPS = 4000
+USUAL_AUTO_EPOCHS = 30
 MAX_AUTO_EPOCHS = 100
 
 MIN_HELD_OUT = 20
@@ -106,12 +109,36 @@ def _split(
 ) -> Split:
     """Train on the rows in ``order``, which is random, and sample its first ones."""
     n_rows, n_features = rows.X.shape
+    if parameters["trim"] > 0:
+        order = order[_trusted(rows.select(order), 1 - parameters["trim"])]
     train = rows if len(order) == n_rows else rows.select(np.sort(order))
     width = n_features + int(parameters["latent_dim"])
     n_sample = min(scoring.MAX_STATISTICS_ROWS, scoring.MAX_STATISTICS_FLOATS // width)
     chosen = order[: max(n_sample, MIN_HELD_OUT)]
     sample = Rows(batching.take(rows.X, chosen), rows.weight[chosen])
     return Split(train, held_out, sample, scoring.ball(*sample))
+
+
+def _trusted(rows: Rows, share: float) -> np.ndarray:
+    """Return indices of the share of the rows that look normal together."""
+    sample = slice(robust.sample_size(rows.X.shape[1]))
+    X, weight = batching.take(rows.X, sample), rows.weight[sample]
+    ball = scoring.ball(X, weight)
+
+    def standardised(block: np.ndarray) -> np.ndarray:
+        return (block.astype(np.float64) - ball["center"]) / ball["scale"]
+
+    u = standardised(X)
+    kept = robust.concentrate(u, weight, share)
+    trusted = gaussian.fit(u[kept], weight[kept])
+    energies = np.concatenate(
+        [
+            gaussian.energies(standardised(block), trusted)
+            for block in batching.blocks(rows.X, SCORE_ROWS)
+        ]
+    )
+    n_kept = max(2, round(share * len(energies)))
+    return np.sort(np.argsort(energies, kind="stable")[:n_kept])
 
 
 def device_context(device: str | None) -> AbstractContextManager:
@@ -182,7 +209,8 @@ def n_epochs(parameters: Mapping[str, Any], n_rows: int) -> int:
     if parameters["max_iter"] != "auto":
         return int(parameters["max_iter"])
     per_epoch = batching.steps_per_epoch(n_rows, int(parameters["batch_size"]))
-    return min(MAX_AUTO_EPOCHS, -(-DEFAULT_STEPS // per_epoch))
+    steps = np.clip(USUAL_AUTO_EPOCHS * per_epoch, MIN_AUTO_STEPS, MAX_AUTO_STEPS)
+    return int(min(MAX_AUTO_EPOCHS, -(-steps // per_epoch)))
 
 
 def train_member(

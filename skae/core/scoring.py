@@ -18,25 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from skae.core import batching
+from skae.core import batching, gaussian, memory, robust
 from skae.core.compilation import bounded, make_room
 from skae.core.config import NetworkConfig
+from skae.core.gaussian import TINY, Statistics, root_mean_square
 from skae.core.networks import DenseAutoencoder, bind
-
-Statistics = dict[str, Any]
 
 MAX_BLOCK_ROWS = 512
 MAX_BLOCKS = 16
 MAX_CALL_FLOATS = 2**22
-
-# Wider representations than this get a low-rank covariance plus a constant for the
-# remaining directions: memory and time stay linear in the width.
-FULL_COVARIANCE_WIDTH = 1024
-LOW_RANK = 512
-LOW_RANK_ROWS = 2048
-
-# Share of the mean variance that is added to every direction of a covariance.
-RIDGE = 1e-2
 
 # Rows that statistics are estimated from, at most, and numbers in their
 # representation (in float64 they take 128 MB).
@@ -45,22 +35,26 @@ MAX_STATISTICS_FLOATS = 2**24
 
 MEAN_ERROR_ROWS = 2048
 
+# The default score is the soft maximum of a local and a global energy: sharpness, and
+# weight of the global one.
+SHARPNESS = 2.0
+GLOBAL_WEIGHT = 0.2
+
+# Share of the rows that the global energy's Gaussian is fitted to.
+ROBUST_SHARE = 0.6
+
+# Energies below this share of their mean count as this much, so that rows which are
+# there twice do not make all others infinitely abnormal.
+LOG_FLOOR = 1e-6
+
 # Used by NumPy alone, in float64.
-HOST_STATISTICS = ("feature_error", "log_mean", "log_scale")
-
-TINY = 1e-30
-
-
-def _root_mean_square(x: Array) -> Array:
-    """Root of the mean square over the last axis, without overflow in float32."""
-    largest = jnp.maximum(jnp.max(jnp.abs(x), axis=-1, keepdims=True), TINY)
-    return largest[..., 0] * jnp.sqrt(jnp.mean(jnp.square(x / largest), axis=-1))
+HOST_STATISTICS = ("feature_error", "log_floor", "log_mean", "log_scale")
 
 
 def project(x: Array, statistics: Statistics) -> Array:
     """Pull rows outside the ball of the training rows onto its surface."""
     offset = x - statistics["center"]
-    distance = _root_mean_square(offset / statistics["scale"])[:, None]
+    distance = root_mean_square(offset / statistics["scale"])[:, None]
     radius = statistics["radius"]
     shrunk = statistics["center"] + offset * (radius / jnp.maximum(distance, TINY))
     return jnp.where(distance <= radius, x, shrunk)
@@ -98,37 +92,35 @@ def representation(module: DenseAutoencoder, statistics: Statistics, x: Array) -
     return jnp.concatenate([inside - module.decode(code), code], axis=-1)
 
 
-def _mahalanobis(v: Array, statistics: Statistics, prefix: str) -> Array:
-    """Root of the mean squared whitened coordinate of already centred rows.
+def _part(statistics: Statistics, prefix: str) -> Statistics:
+    """Statistics of one Gaussian."""
+    start = f"{prefix}_"
+    return {
+        name.removeprefix(start): value
+        for name, value in statistics.items()
+        if name.startswith(start)
+    }
 
-    Rows narrower than the covariance are zero in what they lack.
-    """
-    components = statistics[f"{prefix}_components"]
-    rank, width = components.shape
-    coordinates = v @ components[:, : v.shape[1]].T
-    whitened = coordinates * statistics[f"{prefix}_precision_root"]
-    distance = _root_mean_square(whitened) * jnp.sqrt(rank / width)
-    if rank == width:
-        return distance
-    v = jnp.pad(v, ((0, 0), (0, width - v.shape[1])))
-    rest = (v - coordinates @ components) * statistics[f"{prefix}_rest_root"]
-    return jnp.hypot(distance, _root_mean_square(rest))
+
+def _standardised(x: Any, statistics: Statistics) -> Any:
+    return (x - statistics["center"]) / statistics["scale"]
 
 
 def reconstruction_distance(
     module: DenseAutoencoder, statistics: Statistics, x: Array
 ) -> Array:
     """Root of the reconstruction energy: mean squared residual and displacement."""
-    return _root_mean_square(residuals(module, statistics, x))[:, None]
+    return root_mean_square(residuals(module, statistics, x))[:, None]
 
 
 def joint_distance(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
     """Root of the joint energy: Mahalanobis of residual and code, and displacement."""
     away = x - project(x, statistics)
     v = representation(module, statistics, x) - statistics["joint_mean"]
-    return jnp.hypot(
-        _mahalanobis(v, statistics, "joint"), _mahalanobis(away, statistics, "joint")
-    )[:, None]
+    joint = _part(statistics, "joint")
+    return jnp.hypot(gaussian.distance(v, joint), gaussian.distance(away, joint))[
+        :, None
+    ]
 
 
 def latent_distance(
@@ -137,26 +129,45 @@ def latent_distance(
     """Root of the latent energy: Mahalanobis of the code, and displacement."""
     inside = project(x, statistics)
     code = module.encode(inside) - statistics["latent_mean"]
-    away = _root_mean_square((x - inside) / statistics["scale"])
-    return jnp.hypot(_mahalanobis(code, statistics, "latent"), away)[:, None]
+    away = root_mean_square((x - inside) / statistics["scale"])
+    latent = _part(statistics, "latent")
+    return jnp.hypot(gaussian.distance(code, latent), away)[:, None]
 
 
-def both_distances(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
-    """Roots of the reconstruction and the joint energy."""
-    return jnp.concatenate(
-        [
-            reconstruction_distance(module, statistics, x),
-            joint_distance(module, statistics, x),
-        ],
-        axis=-1,
+def nearest_distance(
+    module: DenseAutoencoder, statistics: Statistics, x: Array
+) -> Array:
+    """Distance to the nearest remembered row, and displacement, in deviations."""
+    inside = project(x, statistics)
+    nearest = memory.distance(
+        _standardised(inside, statistics), statistics["memory"], statistics["norms"]
     )
+    away = root_mean_square((x - inside) / statistics["scale"])
+    return jnp.hypot(nearest, away)[:, None]
 
 
-SCORES: dict[str, Callable] = {
-    "reconstruction": reconstruction_distance,
-    "joint": joint_distance,
-    "latent": latent_distance,
-    "combined": both_distances,
+def mahalanobis_distance(
+    module: DenseAutoencoder, statistics: Statistics, x: Array
+) -> Array:
+    """Robust Mahalanobis distance of the row, and of its displacement."""
+    inside = project(x, statistics)
+    trusted = _part(statistics, "robust")
+    u = _standardised(inside, statistics) - trusted["mean"]
+    away = (x - inside) / statistics["scale"]
+    return jnp.hypot(gaussian.distance(u, trusted), gaussian.distance(away, trusted))[
+        :, None
+    ]
+
+
+# Energies of each score. They are computed one by one: compiled together, they share
+# sub-expressions that are rounded differently for one block and for many.
+SCORES: dict[str, tuple[Callable, ...]] = {
+    "reconstruction": (reconstruction_distance,),
+    "joint": (joint_distance,),
+    "latent": (latent_distance,),
+    "nearest": (nearest_distance,),
+    "mahalanobis": (mahalanobis_distance,),
+    "combined": (reconstruction_distance, nearest_distance, mahalanobis_distance),
 }
 
 
@@ -198,6 +209,8 @@ def apply(
         n_blocks = 1
     make_room(function, network, n_blocks)
     on_device = {k: v for k, v in statistics.items() if k not in HOST_STATISTICS}
+    if "memory" in statistics:
+        on_device["memory"], on_device["norms"] = memory.padded(statistics["memory"])
     params, on_device = jax.device_put((params, on_device))
     results = []
     with jax.default_matmul_precision("highest"):
@@ -221,12 +234,22 @@ def score_rows(
     X: Any, params: Any, statistics: Statistics, *, network: NetworkConfig, score: str
 ) -> np.ndarray:
     """Float64 scores, higher for more normal rows."""
-    distances = apply(SCORES[score], X, params, statistics, network=network)
-    energies = np.square(distances.astype(np.float64))
+    distances = [
+        apply(function, X, params, statistics, network=network)
+        for function in SCORES[score]
+    ]
+    energies = np.square(np.hstack(distances).astype(np.float64))
     if score != "combined":
         return -energies[:, 0]
-    logs = _logarithm(energies)
-    return -np.mean((logs - statistics["log_mean"]) / statistics["log_scale"], axis=1)
+    units = _logarithm(energies, statistics["log_floor"]) - statistics["log_mean"]
+    units /= statistics["log_scale"]
+    return -soft_maximum(units[:, :2].mean(axis=1), units[:, 2])
+
+
+def soft_maximum(local: np.ndarray, overall: np.ndarray) -> np.ndarray:
+    """Combine standardised logarithms of a local and a global energy."""
+    weighted = np.log(GLOBAL_WEIGHT) + SHARPNESS * overall
+    return np.logaddexp(SHARPNESS * local, weighted) / SHARPNESS
 
 
 def ball(X: np.ndarray, weight: np.ndarray) -> Statistics:
@@ -249,45 +272,6 @@ def ball(X: np.ndarray, weight: np.ndarray) -> Statistics:
     }
 
 
-def _gaussian(v: np.ndarray, weight: np.ndarray, prefix: str) -> Statistics:
-    """Mean and eigendecomposition of the covariance, with a ridge.
-
-    Wide representations keep the leading directions only and one variance for the
-    rest (probabilistic PCA; Tipping and Bishop, 1999).
-    """
-    mean = np.average(v, axis=0, weights=weight)
-    width = v.shape[1]
-    is_wide = width > FULL_COVARIANCE_WIDTH
-    if is_wide:
-        v, weight = v[:LOW_RANK_ROWS], weight[:LOW_RANK_ROWS]
-    weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
-    if is_wide:
-        variances, left = np.linalg.eigh(weighted @ weighted.T)
-        # Few rows tell next to nothing about the smaller of the variances.
-        rank = max(1, min(LOW_RANK, len(v) // 4))
-        variances, left = variances[-rank:], left[:, -rank:]
-        vectors = weighted.T @ left
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=0), TINY)
-        # Rounding noise has no direction.
-        vectors[:, variances <= 1e-10 * variances[-1]] = 0.0
-    else:
-        rank = width
-        variances, vectors = np.linalg.eigh(weighted.T @ weighted)
-    total = np.square(weighted).sum()
-    ridge = RIDGE * total / width if total > 0 else 1.0
-    rest = max(total - variances.sum(), 0.0) / max(width - rank, 1)
-    statistics = {
-        "mean": mean,
-        "components": vectors.T,
-        "precision_root": 1 / np.sqrt(np.maximum(variances, 0.0) + ridge),
-        "rest_root": 1 / np.sqrt(rest + ridge),
-    }
-    return {
-        f"{prefix}_{name}": np.asarray(value, dtype=np.float32)
-        for name, value in statistics.items()
-    }
-
-
 def fit_statistics(
     params: Any,
     ball_statistics: Statistics,
@@ -298,38 +282,77 @@ def fit_statistics(
     score: str,
 ) -> Statistics:
     """Statistics of rows inside the ball that a score and feature errors need."""
-    if score == "reconstruction":
+    if score not in ("joint", "latent"):
         # Mean errors take fewer rows than a covariance.
-        X, weight = X[:MEAN_ERROR_ROWS], weight[:MEAN_ERROR_ROWS]
-    v = apply(representation, X, params, ball_statistics, network=network)
+        n_rows = max(MEAN_ERROR_ROWS, memory.capacity(network.n_features))
+        few = slice(n_rows if score == "combined" else MEAN_ERROR_ROWS)
+    else:
+        few = slice(None)
+    rows, row_weight = X[few], weight[few]
+    v = apply(representation, rows, params, ball_statistics, network=network)
     v = v.astype(np.float64)
     squared = np.square(v[:, : network.n_features])
     statistics = dict(ball_statistics)
-    statistics["feature_error"] = weight / weight.sum() @ squared
-    if score in ("joint", "combined"):
-        statistics |= _gaussian(v, weight, "joint")
+    statistics["feature_error"] = row_weight / row_weight.sum() @ squared
+    if score == "joint":
+        statistics |= _prefixed("joint", gaussian.fit(v, weight))
     if score == "latent":
-        statistics |= _gaussian(v[:, network.n_features :], weight, "latent")
+        code = v[:, network.n_features :]
+        statistics |= _prefixed("latent", gaussian.fit(code, weight))
+    if score in ("nearest", "mahalanobis", "combined"):
+        statistics |= _row_statistics(X, weight, ball_statistics, score)
     if score == "combined":
-        joint = _host_mahalanobis(v - statistics["joint_mean"], statistics)
-        logs = _logarithm(np.column_stack([squared.mean(axis=1), joint]))
-        mean = np.average(logs, axis=0, weights=weight)
-        spread = np.sqrt(np.average(np.square(logs - mean), axis=0, weights=weight))
-        statistics["log_mean"] = mean
-        statistics["log_scale"] = np.where(spread > 1e-6, spread, 1.0)
+        statistics |= _units(squared, row_weight, statistics)
     return statistics
 
 
-def _host_mahalanobis(v: np.ndarray, statistics: Statistics) -> np.ndarray:
-    """Joint energy of centred rows in float64, for the statistics alone."""
-    components = statistics["joint_components"].astype(np.float64)
-    coordinates = v @ components.T
-    total = np.square(coordinates * statistics["joint_precision_root"]).sum(axis=1)
-    if len(components) < v.shape[1]:
-        rest = np.square(v - coordinates @ components).sum(axis=1)
-        total += rest * np.square(statistics["joint_rest_root"])
-    return total / v.shape[1]
+def _prefixed(prefix: str, statistics: Statistics) -> Statistics:
+    return {f"{prefix}_{name}": value for name, value in statistics.items()}
 
 
-def _logarithm(energies: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(energies, TINY))
+def _row_statistics(
+    X: np.ndarray, weight: np.ndarray, ball_statistics: Statistics, score: str
+) -> Statistics:
+    """Remembered rows and trusted Gaussian, which do not depend on the network."""
+    width = X.shape[1]
+    statistics = {}
+    if score != "mahalanobis":
+        remembered = X[: memory.capacity(width)]
+        statistics["memory"] = _standardised(remembered, ball_statistics)
+    if score != "nearest":
+        few = slice(robust.sample_size(width))
+        u = _standardised(X[few].astype(np.float64), ball_statistics)
+        kept = robust.concentrate(u, weight[few], ROBUST_SHARE)
+        statistics |= _prefixed("robust", gaussian.fit(u[kept], weight[few][kept]))
+    return statistics
+
+
+def _units(
+    squared: np.ndarray, weight: np.ndarray, statistics: Statistics
+) -> Statistics:
+    """Mean and spread of the logarithms of the three energies over training rows.
+
+    A remembered row's nearest row is the nearest other one.
+    """
+    rows = statistics["memory"]
+    energies = np.column_stack(
+        [
+            squared[: len(rows)].mean(axis=1),
+            memory.leave_one_out(rows),
+            gaussian.energies(rows.astype(np.float64), _part(statistics, "robust")),
+        ]
+    )
+    weight = weight[: len(rows)]
+    floor = np.maximum(LOG_FLOOR * np.average(energies, axis=0, weights=weight), TINY)
+    logs = _logarithm(energies, floor)
+    mean = np.average(logs, axis=0, weights=weight)
+    spread = np.sqrt(np.average(np.square(logs - mean), axis=0, weights=weight))
+    return {
+        "log_floor": floor,
+        "log_mean": mean,
+        "log_scale": np.where(spread > 1e-6, spread, 1.0),
+    }
+
+
+def _logarithm(energies: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(energies, floor))

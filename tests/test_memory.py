@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from skae.core import memory
+
+
+@pytest.mark.parametrize("n_rows", [1, 5, 700])
+def test_distance_is_that_to_the_nearest_row(n_rows):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(n_rows, 6)).astype(np.float32)
+    queries = rng.normal(size=(50, 6)).astype(np.float32)
+    queries[:1] = rows[:1]
+    found = memory.distance(queries, *memory.padded(rows))
+    expected = cdist(queries, rows).min(axis=1) / np.sqrt(6)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    assert found[0] == 0
+
+
+def test_small_distances_keep_their_digits_far_from_the_origin():
+    rows = np.array([[1000.0, 1000.0], [-1000.0, 0.0]], np.float32)
+    found = memory.distance(rows + np.float32(0.01), *memory.padded(rows))
+    np.testing.assert_allclose(found, 0.01, rtol=1e-2)
+
+
+def test_leaving_one_out_measures_the_distance_to_the_others():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(1100, 3)).astype(np.float32)
+    rows[7] = rows[900]
+    squares = cdist(rows, rows, "sqeuclidean") / 3
+    np.fill_diagonal(squares, np.inf)
+    found = memory.leave_one_out(rows)
+    np.testing.assert_allclose(found, squares.min(axis=1), rtol=1e-4, atol=1e-12)
+    assert found[7] == 0
+
+
+@pytest.mark.parametrize("n_features", [1, 30, 2000, 10**7])
+def test_the_shape_does_not_follow_the_number_of_rows(n_features):
+    capacity = memory.capacity(n_features)
+    assert 2 <= capacity <= memory.MAX_ROWS
+    if n_features <= 2000:
+        for n_rows in (2, capacity):
+            rows, norms = memory.padded(np.ones((n_rows, n_features), np.float32))
+            assert rows.shape == (capacity, n_features) and norms.shape == (capacity,)
