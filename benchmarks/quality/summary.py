@@ -1,0 +1,152 @@
+"""Tables and a plot of what ``benchmarks.quality.adbench`` measured.
+
+    python -m benchmarks.quality.summary --plot ranks.png
+
+For each setting and detector: mean and median over sets of ROC AUC and average
+precision (each set the mean of its seeds), mean rank, number of sets won, median
+seconds, and the difference to the reference with its paired bootstrap interval over
+sets (80 %). A detector counts as better or worse where 0 is outside the interval, and
+as level with the reference where it is inside.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import rankdata
+
+from benchmarks.quality.adbench import RESULTS, read
+
+MEASURES = ("auroc", "ap")
+RESAMPLES = 10_000
+
+
+def by_detector(rows, setting):
+    """Runs of each detector on each set."""
+    values = {}
+    for row in rows:
+        if row["setting"] == setting:
+            runs = values.setdefault(row["detector"], {}).setdefault(row["set"], [])
+            runs.append(row)
+    return values
+
+
+def interval(differences, *, level=0.8, seed=0):
+    """Bootstrap interval of the mean over sets."""
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(len(differences), size=(RESAMPLES, len(differences)))
+    means = np.asarray(differences)[picks].mean(axis=1)
+    return np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+
+
+def verdict(low, high):
+    """Whether the reference is better, level or worse."""
+    return "better" if low > 0 else "worse" if high < 0 else "level"
+
+
+def summarise(rows, setting, reference="skae"):
+    """Make the table of one setting, a dict for each detector, the reference first."""
+    values = by_detector(rows, setting)
+    names = sorted(values, key=lambda name: name != reference)
+    sets = sorted(values[reference])
+    # Detectors that were not run on all sets are not ranked.
+    ranked = [name for name in names if set(values[name]) >= set(sets)]
+    table = {name: {"sets": len(values[name])} for name in names}
+    for measure in MEASURES:
+        means = {
+            name: {s: np.mean([r[measure] for r in runs]) for s, runs in of.items()}
+            for name, of in values.items()
+        }
+        grid = np.array([[means[name][s] for name in ranked] for s in sets])
+        ranks = np.array([rankdata(-row) for row in grid])
+        for j, name in enumerate(ranked):
+            table[name][f"rank_{measure}"] = round(float(ranks[:, j].mean()), 2)
+            table[name][f"wins_{measure}"] = int((ranks[:, j] == 1).sum())
+        for name in names:
+            common = [s for s in sets if s in means[name]]
+            own = np.array([means[name][s] for s in common])
+            entry = table[name]
+            entry[measure] = round(float(own.mean()), 2)
+            entry[f"median_{measure}"] = round(float(np.median(own)), 2)
+            if name != reference:
+                ahead = np.array([means[reference][s] for s in common]) - own
+                low, high = interval(ahead)
+                entry[f"reference_ahead_{measure}"] = round(float(ahead.mean()), 2)
+                entry[f"interval_{measure}"] = [
+                    round(float(low), 2),
+                    round(float(high), 2),
+                ]
+                entry[f"reference_is_{measure}"] = verdict(low, high)
+    for name in names:
+        runs = [run for of in values[name].values() for run in of]
+        for part in ("fit_seconds", "score_seconds"):
+            per_set = [np.median([r[part] for r in of]) for of in values[name].values()]
+            table[name][f"median_{part}"] = round(float(np.median(per_set)), 3)
+        seeds = sorted({run["seed"] for run in runs})
+        table[name]["seeds"] = seeds
+        table[name]["sd_over_seeds_auroc"] = round(
+            float(
+                np.std(
+                    [
+                        np.mean([r["auroc"] for r in runs if r["seed"] == s])
+                        for s in seeds
+                    ]
+                )
+            ),
+            2,
+        )
+    return table
+
+
+def plot(tables, path):
+    """Draw the mean rank of every detector in every setting."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, len(tables), figsize=(5 * len(tables), 5), layout="constrained"
+    )
+    for axis, (setting, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
+        ranked = {n: e["rank_auroc"] for n, e in table.items() if "rank_auroc" in e}
+        names = sorted(ranked, key=ranked.get, reverse=True)
+        colors = ["C1" if name.startswith("skae") else "C0" for name in names]
+        bars = axis.barh(names, [ranked[name] for name in names], color=colors)
+        axis.bar_label(bars, fmt="%.1f", padding=2)
+        axis.set(title=setting, xlabel="mean rank by ROC AUC (1 is best)")
+        axis.margins(x=0.12)
+    figure.savefig(path, dpi=100)
+
+
+def main():
+    """Print the tables; write them and the plot where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", nargs="*", type=Path, default=[RESULTS])
+    parser.add_argument("--reference", default="skae")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    rows = [row for path in options.results for row in read(path)]
+    settings = sorted({row["setting"] for row in rows})
+    tables = {name: summarise(rows, name, options.reference) for name in settings}
+    for setting, table in tables.items():
+        print(setting)
+        for name, entry in table.items():
+            print(
+                f"  {name:30} {entry['auroc']:6.2f} {entry['ap']:6.2f}  rank "
+                f"{entry.get('rank_auroc', '-'):>5} {entry.get('rank_ap', '-'):>5}  "
+                f"ahead {entry.get('reference_ahead_auroc', '')} "
+                f"{entry.get('interval_auroc', '')} "
+                f"{entry.get('reference_ahead_ap', '')} "
+                f"{entry.get('interval_ap', '')}  fit {entry['median_fit_seconds']} s"
+            )
+    if options.out:
+        options.out.write_text(json.dumps(tables, indent=1) + "\n")
+    if options.plot:
+        plot(tables, options.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The benchmark of detection quality: resumable, and right in what it sums up."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.quality import adbench, peers, summary
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("first", "second"):
+        X = np.r_[rng.normal(size=(180, 3)), rng.normal(4, 1, size=(20, 3))]
+        np.savez(tmp_path / f"{name}.npz", X=X, y=np.r_[np.zeros(180), np.ones(20)])
+    return tmp_path
+
+
+class Interrupting:
+    """A detector that stops the benchmark at its n-th fit."""
+
+    fits = 0
+
+    def __init__(self, stop_at):
+        self.stop_at = stop_at
+
+    def fit(self, X):
+        Interrupting.fits += 1
+        if Interrupting.fits == self.stop_at:
+            raise KeyboardInterrupt
+        return self
+
+    def score_samples(self, X):
+        return -np.linalg.norm(X, axis=1)
+
+
+def test_a_stopped_benchmark_goes_on_where_it_was(folder):
+    paths, out = sorted(folder.glob("*.npz")), folder / "out.jsonl"
+    Interrupting.fits = 0
+    arguments = (["S1", "S2", "U"], [0, 1], out)
+    with pytest.raises(KeyboardInterrupt):
+        adbench.run(paths, {"a": lambda seed: Interrupting(5)}, *arguments)
+    assert len(adbench.read(out)) == 4
+    adbench.run(paths, {"a": lambda seed: Interrupting(None)}, *arguments)
+    rows = adbench.read(out)
+    keys = {tuple(row[name] for name in adbench.KEY) for row in rows}
+    assert len(rows) == len(keys) == 2 * 3 * 2
+    assert Interrupting.fits == 12 + 1
+    before = out.read_text()
+    adbench.run(paths, {"a": lambda seed: Interrupting(None)}, *arguments)
+    assert out.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in peers.DETECTORS
+        if not name.startswith("PyOD") and name != "skae"
+    ],
+)
+def test_peers_score_outliers_lower(name):
+    rng = np.random.default_rng(0)
+    normal, outliers = rng.normal(size=(300, 4)), rng.normal(6, 1, size=(20, 4))
+    detector = peers.DETECTORS[name](0).fit(normal[:200])
+    scores = detector.score_samples(np.r_[normal[200:], outliers])
+    assert roc_auc_score(np.r_[np.ones(100), np.zeros(20)], scores) > 0.9
+
+
+def rows_of(values):
+    """Result rows from {detector: [ROC AUC of each set]}."""
+    return [
+        {
+            "set": f"s{i}",
+            "detector": name,
+            "setting": "S2",
+            "seed": seed,
+            "auroc": value + seed,
+            "ap": value - seed,
+            "fit_seconds": 1.0,
+            "score_seconds": 0.5,
+        }
+        for name, of in values.items()
+        for i, value in enumerate(of)
+        for seed in (0, 2)
+    ]
+
+
+def test_the_summary_counts_ranks_wins_and_differences():
+    values = {"skae": [90, 80, 70, 60], "a": [85, 75, 65, 55], "b": [80, 90, 60, 70]}
+    table = summary.summarise(rows_of(values), "S2")
+    assert list(table) == ["skae", "a", "b"]
+    assert table["skae"]["auroc"] == 76 and table["skae"]["ap"] == 74
+    assert table["skae"]["wins_auroc"] == table["b"]["wins_auroc"] == 2
+    assert table["skae"]["rank_auroc"] == 1.5
+    assert table["a"]["reference_ahead_auroc"] == 5
+    assert table["a"]["interval_auroc"] == [5, 5]
+    assert table["a"]["reference_is_auroc"] == "better"
+    assert table["b"]["reference_ahead_ap"] == 0
+    assert table["b"]["reference_is_ap"] == "level"
+    assert table["a"]["seeds"] == [0, 2]
+    assert table["a"]["sd_over_seeds_auroc"] == 1
+    json.dumps(table)
+
+
+def test_a_detector_that_misses_sets_is_compared_but_not_ranked():
+    values = {"skae": [90, 80, 70], "a": [95, 85]}
+    table = summary.summarise(rows_of(values), "S2")
+    assert "rank_auroc" not in table["a"] and table["skae"]["rank_auroc"] == 1
+    assert table["a"]["reference_is_auroc"] == "worse"
+    assert table["a"]["sets"] == 2
+
+
+def test_the_bootstrap_interval_covers_the_mean():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(100):
+        low, high = summary.interval(rng.normal(1, 2, size=40))
+        covered += low <= 1 <= high
+    assert 70 <= covered <= 90
+
+
+def test_ranks_are_drawn(tmp_path):
+    tables = {
+        name: summary.summarise(rows_of({"skae": [90, 80], "a": [85, 75]}), "S2")
+        for name in ("S1", "S2")
+    }
+    summary.plot(tables, tmp_path / "ranks.png")
+    assert (tmp_path / "ranks.png").stat().st_size > 5000
