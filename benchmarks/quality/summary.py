@@ -23,7 +23,7 @@ RESAMPLES = 10_000
 
 
 def by_detector(rows, setting):
-    """Runs of each detector on each set."""
+    """Group the runs by detector and set."""
     values = {}
     for row in rows:
         if row["setting"] == setting:

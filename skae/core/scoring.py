@@ -134,10 +134,9 @@ def latent_distance(
     return jnp.hypot(gaussian.distance(code, latent), away)[:, None]
 
 
-def nearest_distance(
-    module: DenseAutoencoder, statistics: Statistics, x: Array
-) -> Array:
+def nearest_distance(module: None, statistics: Statistics, x: Array) -> Array:
     """Distance to the nearest remembered row, and displacement, in deviations."""
+    del module
     inside = project(x, statistics)
     nearest = memory.distance(
         _standardised(inside, statistics), statistics["memory"], statistics["norms"]
@@ -146,10 +145,9 @@ def nearest_distance(
     return jnp.hypot(nearest, away)[:, None]
 
 
-def mahalanobis_distance(
-    module: DenseAutoencoder, statistics: Statistics, x: Array
-) -> Array:
+def mahalanobis_distance(module: None, statistics: Statistics, x: Array) -> Array:
     """Robust Mahalanobis distance of the row, and of its displacement."""
+    del module
     inside = project(x, statistics)
     trusted = _part(statistics, "robust")
     u = _standardised(inside, statistics) - trusted["mean"]
@@ -171,6 +169,10 @@ SCORES: dict[str, tuple[Callable, ...]] = {
 }
 
 
+# One program serves all architectures.
+WITHOUT_NETWORK = (nearest_distance, mahalanobis_distance)
+
+
 @bounded
 @partial(jax.jit, static_argnames=("function", "network"))
 def _map_blocks(
@@ -180,9 +182,9 @@ def _map_blocks(
     n_used: Array,
     *,
     function: Callable,
-    network: NetworkConfig,
+    network: NetworkConfig | None,
 ) -> Array:
-    module = bind(params, config=network)
+    module = bind(params, config=network) if network else None
     result = jax.eval_shape(partial(function, module, statistics), blocks[0])
     out = jnp.zeros((blocks.shape[0], *result.shape), result.dtype)
 
@@ -203,11 +205,14 @@ def apply(
     """Apply a function of this module to float32 rows, block by block."""
     n_rows, width = X.shape
     widest = max(width, network.n_features)
+    compiled_for: NetworkConfig | None = network
+    if function in WITHOUT_NETWORK:
+        params, compiled_for = {}, None
     height = int(np.clip(MAX_CALL_FLOATS // (16 * widest), 32, MAX_BLOCK_ROWS))
     n_blocks = int(np.clip(MAX_CALL_FLOATS // (height * widest), 1, MAX_BLOCKS))
     if n_rows <= height:
         n_blocks = 1
-    make_room(function, network, n_blocks)
+    make_room(function, compiled_for, width, n_blocks)
     on_device = {k: v for k, v in statistics.items() if k not in HOST_STATISTICS}
     if "memory" in statistics:
         on_device["memory"], on_device["norms"] = memory.padded(statistics["memory"])
@@ -223,7 +228,7 @@ def apply(
                 padded,
                 -(-len(rows) // height),
                 function=function,
-                network=network,
+                network=compiled_for,
             )
             flat = np.asarray(result).reshape(-1, result.shape[-1])
             results.append(flat[: len(rows)])
