@@ -5,16 +5,26 @@ from scipy.spatial.distance import cdist
 from skae.core import memory
 
 
-@pytest.mark.parametrize("n_rows", [1, 5, 700])
-def test_distance_is_that_to_the_nearest_row(n_rows):
+@pytest.mark.parametrize("n_features", [6, 150_000])
+@pytest.mark.parametrize("n_rows", [1, 5, 27])
+def test_distance_is_that_to_the_nearest_row(n_rows, n_features):
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(n_rows, 6)).astype(np.float32)
-    queries = rng.normal(size=(50, 6)).astype(np.float32)
+    rows = rng.normal(size=(n_rows, n_features)).astype(np.float32)
+    queries = rng.normal(size=(5, n_features)).astype(np.float32)
     queries[:1] = rows[:1]
+    found = memory.distance(queries, *memory.padded(rows))
+    expected = cdist(queries, rows).min(axis=1) / np.sqrt(n_features)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    assert found[0] == 0
+
+
+def test_of_many_rows_the_nearest_is_found():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(memory.MAX_ROWS, 6)).astype(np.float32)
+    queries = rng.normal(size=(300, 6)).astype(np.float32)
     found = memory.distance(queries, *memory.padded(rows))
     expected = cdist(queries, rows).min(axis=1) / np.sqrt(6)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
-    assert found[0] == 0
 
 
 def test_small_distances_keep_their_digits_far_from_the_origin():

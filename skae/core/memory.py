@@ -1,5 +1,7 @@
 """Training rows that are remembered, and the distance to the nearest of them."""
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -9,11 +11,13 @@ from skae.core.gaussian import root_mean_square
 MAX_ROWS = 4096
 MAX_FLOATS = 2**22
 BLOCK_ROWS = 512
+GROUP = 64
 
 
 def capacity(n_features: int) -> int:
     """Return how many rows are remembered, at most."""
-    return max(2, min(MAX_ROWS, MAX_FLOATS // n_features))
+    n_rows = max(2, min(MAX_ROWS, MAX_FLOATS // n_features))
+    return n_rows - n_rows % GROUP if n_rows > GROUP else n_rows
 
 
 def padded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,9 +36,22 @@ def padded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def distance(u: Array, rows: Array, half_norms: Array) -> Array:
     """Root of the mean squared difference to the nearest of the padded rows."""
-    nearest = jnp.argmin(half_norms - u @ rows.T, axis=1)
+    nearest = _argmin(half_norms - u @ rows.T)
     # Not from the norms, whose difference loses the digits of small distances.
     return root_mean_square(u - rows[nearest])
+
+
+def _argmin(cost: Array) -> Array:
+    """Index of the lowest cost in each row, in two levels.
+
+    XLA finds minima six times as fast as their indices on a CPU, so indices are
+    sought among the minima of groups and in one group alone.
+    """
+    group = math.gcd(cost.shape[1], GROUP)
+    groups = cost.reshape(cost.shape[0], -1, group)
+    best = jnp.argmin(groups.min(axis=2), axis=1)
+    within = jnp.take_along_axis(groups, best[:, None, None], axis=1)[:, 0]
+    return best * group + jnp.argmin(within, axis=1)
 
 
 def leave_one_out(rows: np.ndarray) -> np.ndarray:
