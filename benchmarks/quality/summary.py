@@ -83,19 +83,13 @@ def summarise(rows, setting, reference="skae"):
         for part in ("fit_seconds", "score_seconds"):
             per_set = [np.median([r[part] for r in of]) for of in values[name].values()]
             table[name][f"median_{part}"] = round(float(np.median(per_set)), 3)
-        seeds = sorted({run["seed"] for run in runs})
-        table[name]["seeds"] = seeds
-        table[name]["sd_over_seeds_auroc"] = round(
-            float(
-                np.std(
-                    [
-                        np.mean([r["auroc"] for r in runs if r["seed"] == s])
-                        for s in seeds
-                    ]
-                )
-            ),
-            2,
+        # Seeds that all sets have been run with.
+        seeds = sorted(
+            set.intersection(*({r["seed"] for r in of} for of in values[name].values()))
         )
+        by_seed = [np.mean([r["auroc"] for r in runs if r["seed"] == s]) for s in seeds]
+        table[name]["seeds"] = seeds
+        table[name]["sd_over_seeds_auroc"] = round(float(np.std(by_seed)), 2)
     return table
 
 
