@@ -2,14 +2,19 @@
 
 An objective gets the arrays tn, fp, fn and tp, one entry for each threshold, with the
 outlier as the positive class, and returns values to maximise. Minus infinity marks a
-threshold that is not allowed.
+threshold that is not allowed. An AlarmCost, which needs the order of the rows, has a
+curve of its own.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from skae._validation import check_number
+from skae import thresholds
+from skae._validation import check_number, refuse
+from skae.metrics import AlarmCost
+
+OWNER = "TunedThresholdDetector"
 
 
 @dataclass(frozen=True)
@@ -136,3 +141,64 @@ def _require(kind, *parts):
 
 
 NAMED = {"f1": FBeta(), "balanced_accuracy": balanced_accuracy}
+
+
+def resolve(objective):
+    """Return the objective that a name stands for, or a valid one as it is."""
+    if isinstance(objective, str) and objective in NAMED:
+        return NAMED[objective]
+    if isinstance(objective, (str, type)) or not callable(objective):
+        names = ", ".join(map(repr, NAMED))
+        refuse("objective", f"an AlarmCost, {names} or a callable", objective, OWNER)
+    return objective
+
+
+def best_threshold(objective, y, scores):
+    """Return all candidate thresholds, their values, and the index of the best."""
+    if isinstance(objective, AlarmCost):
+        candidates, costs = objective.curve(y, scores)
+        return candidates, -costs, _middle_of_longest_run(costs == costs.min())
+    candidates = thresholds.candidate_thresholds(scores)
+    counts = thresholds.confusion_counts(y, scores, candidates)
+    values = _values(objective, counts)
+    best = _not_dominated(values == values.max(), *counts)
+    return candidates, values, _middle_of_longest_run(best)
+
+
+def _values(objective, counts):
+    try:
+        values = np.asarray(objective(*counts), dtype=np.float64)
+    except TypeError as error:
+        raise TypeError(
+            "The 'objective' parameter of TunedThresholdDetector must take the arrays "
+            f"(tn, fp, fn, tp) where it is a callable. Got {objective!r} instead."
+        ) from error
+    if values.shape != counts[0].shape:
+        raise ValueError(
+            f"The objective must return one value for each of {len(counts[0])} "
+            f"thresholds. Got shape {values.shape}."
+        )
+    # Precision where nothing is flagged, and the like.
+    values = np.where(np.isnan(values), -np.inf, values)
+    if (values == -np.inf).all():
+        raise ValueError("The objective allows no threshold on these rows.")
+    return values
+
+
+def _not_dominated(best, tn, fp, fn, tp):
+    """Those of the best that no other of them beats in false alarms or in hits."""
+    indices = np.flatnonzero(best)
+    # Both counts rise with the threshold.
+    _, fewest_false_alarms = np.unique(tp[indices], return_index=True)
+    _, most_hits = np.unique(fp[indices][::-1], return_index=True)
+    kept = np.intersect1d(fewest_false_alarms, len(indices) - 1 - most_hits)
+    result = np.zeros_like(best)
+    result[indices[kept]] = True
+    return result
+
+
+def _middle_of_longest_run(chosen):
+    edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
+    starts, stops = edges[::2], edges[1::2]
+    longest = np.argmax(stops - starts)
+    return (starts[longest] + stops[longest] - 1) // 2

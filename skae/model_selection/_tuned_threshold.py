@@ -28,14 +28,10 @@ from sklearn.utils.validation import (
     check_memory,
 )
 
-from skae import thresholds
 from skae._callbacks import CallbackSupportMixin, reported_fits, with_callbacks
 from skae._validation import check_labels, check_scores, refuse
-from skae.metrics import AlarmCost
-from skae.model_selection._objectives import NAMED
+from skae.model_selection._objectives import OWNER, best_threshold, resolve
 from skae.model_selection._split import NoveltyKFold, NoveltySplit
-
-OWNER = "TunedThresholdDetector"
 
 
 class TunedThresholdDetector(
@@ -243,24 +239,15 @@ class TunedThresholdDetector(
         )
 
     def _set_threshold(self, objective, y, rows, scores):
-        if isinstance(objective, AlarmCost):
-            if objective.tolerance and (np.diff(rows) != 1).any():
-                raise ValueError(
-                    "An AlarmCost with tolerance needs a cv that tests consecutive "
-                    "rows, each once, such as an int, KFold or TimeSeriesSplit. Got "
-                    f"{self.cv!r}."
-                )
-            candidates, costs = objective.curve(y[rows], scores)
-            values = -costs
-            best = values == values.max()
-        else:
-            candidates = thresholds.candidate_thresholds(scores)
-            counts = thresholds.confusion_counts(y[rows], scores, candidates)
-            values = _values(objective, counts)
-            best = _not_dominated(values == values.max(), *counts)
-        chosen = _middle_of_longest_run(best)
-        self.offset_ = float(candidates[chosen])
-        self.best_score_ = float(values[chosen])
+        tolerance = getattr(objective, "tolerance", 0)
+        if tolerance and (np.diff(rows) != 1).any():
+            raise ValueError(
+                "An AlarmCost with tolerance needs a cv that tests consecutive rows, "
+                f"each once, such as an int, KFold or TimeSeriesSplit. Got {self.cv!r}."
+            )
+        candidates, values, best = best_threshold(objective, y[rows], scores)
+        self.offset_ = float(candidates[best])
+        self.best_score_ = float(values[best])
         self.objective_curve_ = {"thresholds": candidates, "values": values}
 
     def _check_parameters(self):
@@ -277,17 +264,7 @@ class TunedThresholdDetector(
             )
         if not isinstance(self.refit, (bool, np.bool_)):
             refuse("refit", "a bool", self.refit, OWNER)
-        if isinstance(self.objective, str) and self.objective in NAMED:
-            return NAMED[self.objective]
-        if isinstance(self.objective, (str, type)) or not callable(self.objective):
-            names = ", ".join(map(repr, NAMED))
-            refuse(
-                "objective",
-                f"an AlarmCost, {names} or a callable",
-                self.objective,
-                OWNER,
-            )
-        return self.objective
+        return resolve(self.objective)
 
     def _splitter(self, y):
         cv = self.cv
@@ -415,45 +392,6 @@ def _train(estimator, X, y, fit_params, report):
 def _train_and_score(train, X, train_rows, test_rows, report):
     detector = train(train_rows, report)
     return detector, detector.score_samples(_safe_indexing(X, test_rows))
-
-
-def _values(objective, counts):
-    try:
-        values = np.asarray(objective(*counts), dtype=np.float64)
-    except TypeError as error:
-        raise TypeError(
-            "The 'objective' parameter of TunedThresholdDetector must take the arrays "
-            f"(tn, fp, fn, tp) where it is a callable. Got {objective!r} instead."
-        ) from error
-    if values.shape != counts[0].shape:
-        raise ValueError(
-            f"The objective must return one value for each of {len(counts[0])} "
-            f"thresholds. Got shape {values.shape}."
-        )
-    # Precision where nothing is flagged, and the like.
-    values = np.where(np.isnan(values), -np.inf, values)
-    if (values == -np.inf).all():
-        raise ValueError("The objective allows no threshold on these rows.")
-    return values
-
-
-def _not_dominated(best, tn, fp, fn, tp):
-    """Those of the best that no other of them beats in false alarms or in hits."""
-    indices = np.flatnonzero(best)
-    # Both counts rise with the threshold.
-    _, fewest_false_alarms = np.unique(tp[indices], return_index=True)
-    _, most_hits = np.unique(fp[indices][::-1], return_index=True)
-    kept = np.intersect1d(fewest_false_alarms, len(indices) - 1 - most_hits)
-    result = np.zeros_like(best)
-    result[indices[kept]] = True
-    return result
-
-
-def _middle_of_longest_run(chosen):
-    edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
-    starts, stops = edges[::2], edges[1::2]
-    longest = np.argmax(stops - starts)
-    return (starts[longest] + stops[longest] - 1) // 2
 
 
 def _own_offset(detector):
