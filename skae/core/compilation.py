@@ -17,7 +17,7 @@ LOGGER = "jax._src.interpreters.pxla"
 # scored), of which Linux grants a process 65,530: without a bound, a search over 170
 # architectures ends in LLVM's "Cannot allocate memory". Training and scoring count
 # apart, so this keeps about 30 architectures.
-MAX_KINDS = 100
+MAX_KINDS = 200
 
 _bounded: list[Any] = []
 _kinds: set[tuple[Hashable, ...]] = set()
