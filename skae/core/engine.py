@@ -125,15 +125,14 @@ def _trusted(rows: Rows, share: float) -> np.ndarray:
     X, weight = batching.take(rows.X, sample), rows.weight[sample]
     ball = scoring.ball(X, weight)
 
-    def standardised(block: np.ndarray) -> np.ndarray:
-        return (block.astype(np.float64) - ball["center"]) / ball["scale"]
-
-    u = standardised(X)
+    u = scoring.standardised(X.astype(np.float64), ball)
     kept = robust.concentrate(u, weight, share)
     trusted = gaussian.fit(u[kept], weight[kept])
     energies = np.concatenate(
         [
-            gaussian.energies(standardised(block), trusted)
+            gaussian.energies(
+                scoring.standardised(block.astype(np.float64), ball), trusted
+            )
             for block in batching.blocks(rows.X, SCORE_ROWS)
         ]
     )

@@ -102,7 +102,8 @@ def _part(statistics: Statistics, prefix: str) -> Statistics:
     }
 
 
-def _standardised(x: Any, statistics: Statistics) -> Any:
+def standardised(x: Any, statistics: Statistics) -> Any:
+    """Rows in units of the ball: training deviations from the training mean."""
     return (x - statistics["center"]) / statistics["scale"]
 
 
@@ -139,7 +140,7 @@ def nearest_distance(module: None, statistics: Statistics, x: Array) -> Array:
     del module
     inside = project(x, statistics)
     nearest = memory.distance(
-        _standardised(inside, statistics), statistics["memory"], statistics["norms"]
+        standardised(inside, statistics), statistics["memory"], statistics["norms"]
     )
     away = root_mean_square((x - inside) / statistics["scale"])
     return jnp.hypot(nearest, away)[:, None]
@@ -150,7 +151,7 @@ def mahalanobis_distance(module: None, statistics: Statistics, x: Array) -> Arra
     del module
     inside = project(x, statistics)
     trusted = _part(statistics, "robust")
-    u = _standardised(inside, statistics) - trusted["mean"]
+    u = standardised(inside, statistics) - trusted["mean"]
     away = (x - inside) / statistics["scale"]
     return jnp.hypot(gaussian.distance(u, trusted), gaussian.distance(away, trusted))[
         :, None
@@ -323,10 +324,10 @@ def _row_statistics(
     statistics = {}
     if score != "mahalanobis":
         remembered = X[: memory.capacity(width)]
-        statistics["memory"] = _standardised(remembered, ball_statistics)
+        statistics["memory"] = standardised(remembered, ball_statistics)
     if score != "nearest":
         few = slice(robust.sample_size(width))
-        u = _standardised(X[few].astype(np.float64), ball_statistics)
+        u = standardised(X[few].astype(np.float64), ball_statistics)
         kept = robust.concentrate(u, weight[few], ROBUST_SHARE)
         statistics |= _prefixed("robust", gaussian.fit(u[kept], weight[few][kept]))
     return statistics

@@ -59,10 +59,10 @@ class TunedThresholdDetector(
     cv : int, float, splitter, iterable or None, default=None
         How rows to train on are kept apart from rows to tune on. An int takes
         :class:`NoveltyKFold`, None with 5 folds, or as many as there are outliers if
-        these are fewer; a float in (0, 1) holds this share of
-        the inliers and of the outliers out, and trains on the other inliers. Splitters
-        and iterables are used as they are: wrap them into :class:`NoveltySplit` to
-        keep outliers from training.
+        these are fewer. A float in (0, 1) holds this share of the inliers and of the
+        outliers out, and trains on the other inliers. Splitters and iterables are
+        used as they are: wrap them into :class:`NoveltySplit` to keep outliers from
+        training.
     refit : bool, default=True
         Whether to train on all rows in the end, or on all inliers if no split has
         trained on an outlier. False keeps the detector of the only split, to which
@@ -193,9 +193,10 @@ class TunedThresholdDetector(
                 self.offset_ = _own_offset(self.estimator_)
                 self.best_score_ = self.objective_curve_ = None
                 return
-            rows, scores = np.arange(len(y)), self.estimator_.score_samples(X)
+            rows = np.arange(len(y))
+            scores = check_scores(self.estimator_.score_samples(X))
         else:
-            detectors, scores = zip(
+            detectors, parts = zip(
                 *Parallel(n_jobs=self.n_jobs)(
                     delayed(_train_and_score)(train, X, *split, announce())
                     for split in splits
@@ -203,14 +204,13 @@ class TunedThresholdDetector(
                 strict=True,
             )
             rows = np.concatenate([np.arange(len(y))[test] for _, test in splits])
-            scores = np.concatenate([check_scores(part) for part in scores])
+            scores = np.concatenate(parts)
             self.estimator_ = detectors[0]
             if self.refit:
                 clean = all((y[trained_on] == 1).all() for trained_on, _ in splits)
                 self.estimator_ = train(
                     np.flatnonzero((y == 1) | (not clean)), announce()
                 )
-        scores = check_scores(scores)
         check_consistent_length(rows, scores)
         order = np.argsort(rows, kind="stable")
         self._set_threshold(objective, y, rows[order], scores[order])
@@ -391,7 +391,8 @@ def _train(estimator, X, y, fit_params, report):
 
 def _train_and_score(train, X, train_rows, test_rows, report):
     detector = train(train_rows, report)
-    return detector, detector.score_samples(_safe_indexing(X, test_rows))
+    scores = detector.score_samples(_safe_indexing(X, test_rows))
+    return detector, check_scores(scores)
 
 
 def _own_offset(detector):
