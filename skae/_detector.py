@@ -98,7 +98,7 @@ class AutoencoderOutlierDetector(
         What makes a row abnormal. "reconstruction": the mean squared residual.
         "nearest": the mean squared distance to the nearest of up to 4,096 training
         rows that are remembered. "mahalanobis": the squared Mahalanobis distance from
-        the 60 % of the training rows that are most alike [2]_. "combined": the soft
+        the 55 % of the training rows that are most alike [2]_. "combined": the soft
         maximum of the first two, averaged, and of the third, each as a logarithm in
         units of its spread over training rows. "joint": the squared Mahalanobis
         distance of residual and code together, divided by their number, which is a

@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.quality import adbench, peers, summary
+from benchmarks.quality import adbench, combinations, peers, published, summary
+from skae import AutoencoderOutlierDetector
 
 
 @pytest.fixture
@@ -129,3 +131,67 @@ def test_ranks_are_drawn(tmp_path):
     }
     summary.plot(tables, tmp_path / "ranks.png")
     assert (tmp_path / "ranks.png").stat().st_size > 5000
+
+
+def test_the_markdown_table_is_sorted_and_marks_what_was_not_run_everywhere():
+    values = {"skae": [90, 80, 70], "a": [95, 85], "b": [80, 70, 60]}
+    lines = summary.markdown("S2", summary.summarise(rows_of(values), "S2")).split("\n")
+    assert lines[0] == "## S2"
+    rows = [line for line in lines if line.startswith("|")]
+    assert [row.split(" | ")[0] for row in rows[2:]] == [
+        "| a (2 sets)",
+        "| skae",
+        "| b",
+    ]
+    assert "10.0 (10.0 to 10.0), skae is better" in rows[-1]
+    assert len({row.count("|") for row in rows}) == 1
+
+
+def test_published_means_are_of_the_sets_that_both_have(tmp_path):
+    for kind in ("semi", "unsup"):
+        for measure in ("auroc", "ap"):
+            text = "dataset,A,B\ncover,50,60\nskin,70,80\nelse,0,0\n"
+            (tmp_path / f"dte_{kind}_{measure}.csv").write_text(text)
+    runs = [
+        {"set": stem, "detector": "skae", "setting": "S1", "auroc": 90, "ap": ap}
+        for stem, ap in (("10_cover", 40), ("33_Skin", 20), ("9_new", 0))
+    ]
+    assert published.compare(tmp_path, runs, "S1") == {
+        "sets": 2,
+        "means": {"skae (here)": [90, 30], "A": [60, 60], "B": [70, 70]},
+    }
+
+
+def test_the_default_combination_is_the_detectors_score():
+    rng = np.random.default_rng(0)
+    X_train, X_test = rng.normal(size=(300, 4)), rng.normal(size=(100, 4))
+    parts = combinations.components(X_train, X_test, 0)
+    assert {len(part) for part in parts.values()} == {100}
+    detector = AutoencoderOutlierDetector(random_state=0, validation_fraction=0)
+    scores = detector.fit(X_train).score_samples(X_test)
+    same = combinations.COMBINATIONS["**default**"](parts)
+    assert spearmanr(-scores, same).statistic > 0.99
+
+
+def test_components_are_computed_once(folder, monkeypatch):
+    calls = []
+
+    def components(X_train, X_test, seed):
+        calls.append(len(X_train))
+        return {"a": X_test[:, 0]}
+
+    monkeypatch.setattr(combinations, "components", components)
+    for _ in range(2):
+        sets = list(combinations.cached_components(folder, folder / "cache", "I", 0))
+    assert calls == [200, 200] and set(sets[0]) == {"a", "y"}
+    found = combinations.evaluate(sets, combinations.mean("a"))
+    expected = 100 * np.mean([roc_auc_score(c["y"], c["a"]) for c in sets])
+    assert found["all"][0] == pytest.approx(expected, abs=0.01)
+
+
+def test_a_row_that_is_remembered_is_told_from_its_copies():
+    memory = np.array([[0.0], [0.0], [1.0], [5.0]])
+    found = combinations.neighbour_energies(memory, memory, np.array([[1.0], [0.0]]))
+    assert found[""][1].tolist() == [0, 0]
+    assert found[" without self"][1].tolist() == [1, 0]
+    assert found[" distinct"][1].tolist() == [1, 1]

@@ -115,7 +115,7 @@ def main():
     parser.add_argument("--settings", nargs="+", default=["S1", "S2", "U"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sets", nargs="+", help="parts of file names")
-    parser.add_argument("--detectors", nargs="+", default=list(DETECTORS))
+    parser.add_argument("--detectors", nargs="*", default=list(DETECTORS))
     parser.add_argument("--params", action="append", default=[], metavar="JSON")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()

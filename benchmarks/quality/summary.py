@@ -1,6 +1,6 @@
 """Tables and a plot of what ``benchmarks.quality.adbench`` measured.
 
-    python -m benchmarks.quality.summary --plot ranks.png
+    python -m benchmarks.quality.summary --markdown tables.md --plot ranks.png
 
 For each setting and detector: mean and median over sets of ROC AUC and average
 precision (each set the mean of its seeds), mean rank, number of sets won, median
@@ -93,6 +93,40 @@ def summarise(rows, setting, reference="skae"):
     return table
 
 
+def markdown(setting, table):
+    """Table of one setting, best ROC AUC first."""
+    lines = [
+        f"## {setting}",
+        "",
+        "| detector | ROC AUC | AP | mean ranks | ROC AUC below skae (80 %) "
+        "| AP below skae (80 %) | fit s | seeds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, entry in sorted(table.items(), key=lambda item: -item[1]["auroc"]):
+        ranks = " / ".join(f"{entry.get(f'rank_{m}', '-')}" for m in MEASURES)
+        behind = (
+            "{} ({} to {}), skae is {}".format(
+                entry[f"reference_ahead_{m}"],
+                *entry[f"interval_{m}"],
+                entry[f"reference_is_{m}"],
+            )
+            if f"interval_{m}" in entry
+            else ""
+            for m in MEASURES
+        )
+        cells = (
+            f"{name} ({entry['sets']} sets)" if "rank_auroc" not in entry else name,
+            f"{entry['auroc']:.2f}",
+            f"{entry['ap']:.2f}",
+            ranks,
+            *behind,
+            f"{entry['median_fit_seconds']:.2f}",
+            str(len(entry["seeds"])),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
 def plot(tables, path):
     """Draw the mean rank of every detector in every setting."""
     import matplotlib
@@ -121,22 +155,16 @@ def main():
     parser.add_argument("results", nargs="*", type=Path, default=[RESULTS])
     parser.add_argument("--reference", default="skae")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--markdown", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     rows = [row for path in options.results for row in read(path)]
     settings = sorted({row["setting"] for row in rows})
     tables = {name: summarise(rows, name, options.reference) for name in settings}
-    for setting, table in tables.items():
-        print(setting)
-        for name, entry in table.items():
-            print(
-                f"  {name:30} {entry['auroc']:6.2f} {entry['ap']:6.2f}  rank "
-                f"{entry.get('rank_auroc', '-'):>5} {entry.get('rank_ap', '-'):>5}  "
-                f"ahead {entry.get('reference_ahead_auroc', '')} "
-                f"{entry.get('interval_auroc', '')} "
-                f"{entry.get('reference_ahead_ap', '')} "
-                f"{entry.get('interval_ap', '')}  fit {entry['median_fit_seconds']} s"
-            )
+    text = "\n".join(markdown(setting, table) for setting, table in tables.items())
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text)
     if options.out:
         options.out.write_text(json.dumps(tables, indent=1) + "\n")
     if options.plot:

@@ -37,11 +37,11 @@ MEAN_ERROR_ROWS = 2048
 
 # The default score is the soft maximum of a local and a global energy: sharpness, and
 # weight of the global one.
-SHARPNESS = 2.0
-GLOBAL_WEIGHT = 0.2
+SHARPNESS = 4.0
+GLOBAL_WEIGHT = 0.4
 
 # Share of the rows that the global energy's Gaussian is fitted to.
-ROBUST_SHARE = 0.6
+ROBUST_SHARE = 0.55
 
 # Energies below this share of their mean count as this much, so that rows which are
 # there twice do not make all others infinitely abnormal.
