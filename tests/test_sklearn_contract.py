@@ -266,7 +266,7 @@ class Recorder:
     def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
         if context.parent is None:
             return False
-        self.scores.append(fitted_estimator.score_samples(X[:5]))
+        self.scores.append(fitted_estimator.reconstruct(X[:5]))
         return len(self.scores) == self.stop_after
 
 
@@ -276,7 +276,7 @@ def test_callbacks_see_a_fitted_detector_and_can_stop(blobs, small):
     detector = small(max_iter=50).set_callbacks(recorder).fit(rows)
     assert detector.n_iter_ == 3
     assert recorder.begun == 4
-    np.testing.assert_array_equal(recorder.scores[-1], detector.score_samples(rows[:5]))
+    np.testing.assert_array_equal(recorder.scores[-1], detector.reconstruct(rows[:5]))
     assert (recorder.scores[0] != recorder.scores[1]).any()
 
 
