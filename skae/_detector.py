@@ -576,7 +576,7 @@ class AutoencoderOutlierDetector(
             self.architecture_, self.weights_, self.statistics_, self.fitted_score_
         )
         with engine.device_context(self.device):
-            return getattr(engine, name)(model, engine.as_float32(X), **options)
+            return getattr(engine, name)(model, X, **options)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -32,7 +32,7 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
 
     ``reported`` holds X, y and metadata as callbacks shall see them.
     """
-    rows = engine.Rows(engine.as_float32(X), sample_weight)
+    rows = engine.Rows(X, sample_weight)
     if not sample_weight.all():
         rows = rows.select(np.flatnonzero(sample_weight))
         if rows.X.shape[0] < 2:
@@ -40,7 +40,6 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
                 "sample_weight must leave at least 2 rows of positive weight. Got 1."
             )
     if X_val is not None:
-        X_val = engine.as_float32(X_val)
         _warn_of_few(X_val)
     with engine.device_context(parameters["device"]):
         seeds, previous = _seeds_and_previous(estimator, parameters, X.shape[1])

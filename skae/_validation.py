@@ -171,7 +171,8 @@ def _check_scale(name: str, value: Any) -> None:
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
     """Float64 weights: finite, not negative, of mean 1 where positive."""
     if sample_weight is None:
-        return np.ones(X.shape[0])
+        # All the same: one number in memory.
+        return np.broadcast_to(1.0, X.shape[0])
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )

@@ -10,12 +10,15 @@ from skae.core.batching import LARGEST, Rows
 
 @given(n_rows=st.integers(1, 2000), batch_size=st.integers(1, 300))
 def test_every_row_is_dealt_once_into_batches_of_nearly_equal_size(n_rows, batch_size):
-    order = np.random.default_rng(0).permutation(n_rows)
-    rows, real = batching.split_rows(order, batch_size)
-    assert rows.shape == real.shape == (-(-n_rows // batch_size), batch_size)
-    np.testing.assert_array_equal(rows[real], order)
-    sizes = real.sum(axis=1)
-    assert sizes.max() - sizes.min() <= 1
+    starts = batching.batch_starts(n_rows, batch_size)
+    assert starts[0] == 0 and starts[-1] == n_rows
+    sizes = np.diff(starts)
+    assert len(sizes) == -(-n_rows // batch_size)
+    assert (
+        sizes.max() - sizes.min() <= 1
+        and 1 <= sizes.min()
+        and sizes.max() <= batch_size
+    )
 
 
 @given(
@@ -58,12 +61,44 @@ def test_huge_values_are_cut_off(value):
     result = batching.as_float32(np.array([[value, 1.0]]))
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, [[np.sign(value) * LARGEST, 1.0]], rtol=1e-6)
-    as_sparse = batching.as_float32(sparse.csr_array([[value, 0.0]]))
-    np.testing.assert_array_equal(as_sparse.toarray()[0, 0], result[0, 0])
+    as_sparse = batching.take(sparse.csr_array([[value, 0.0]]), slice(None))
+    np.testing.assert_array_equal(as_sparse[0, 0], result[0, 0])
 
 
 def test_conversion_leaves_the_input_alone():
     X = sparse.csr_array(np.array([[1e30, 0.0], [0.0, 2.0]]))
     before = X.copy()
-    batching.as_float32(X)
+    batching.take(X, slice(None))
     np.testing.assert_array_equal(X.toarray(), before.toarray())
+
+
+def tables(X):
+    return {
+        "float32": X,
+        "float64": X.astype(np.float64),
+        "fortran": np.asfortranarray(X),
+        "sparse": sparse.csr_array(X),
+        "view": batching.View(np.vstack([X[::-1], X]), np.arange(len(X)) + len(X)),
+    }
+
+
+@pytest.mark.parametrize("kind", tables(np.zeros((2, 2), np.float32)))
+def test_every_table_gives_the_same_float32_rows(kind):
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    table = tables(X)[kind]
+    chosen = np.array([7, 3, 3, 49])
+    taken = batching.take(table, chosen)
+    assert taken.dtype == np.float32 and taken.flags.c_contiguous
+    np.testing.assert_array_equal(taken, X[chosen])
+    np.testing.assert_array_equal(np.vstack(list(batching.blocks(table, 8))), X)
+
+
+def test_selections_of_selections_are_rows_of_the_table():
+    X = np.arange(20.0).reshape(10, 2)
+    constant = Rows(X, np.broadcast_to(1.0, 10))
+    for rows in (constant, Rows(X, np.arange(10.0))):
+        few = rows.select(np.array([9, 4, 2])).select(np.array([2, 0]))
+        assert few.X.shape == (2, 2) and few.X.X is X
+        np.testing.assert_array_equal(batching.take(few.X, slice(None)), X[[2, 9]])
+        np.testing.assert_array_equal(few.weight, rows.weight[[2, 9]])
+    assert constant.select(np.array([1, 2])).weight.strides == (0,)

@@ -17,41 +17,70 @@ MAX_CHUNK_STEPS = 256
 MIN_HEIGHT = 128
 
 
+class View(NamedTuple):
+    """Some rows of a table, which is not copied: it may be larger than memory."""
+
+    X: Any
+    chosen: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns."""
+        return len(self.chosen), self.X.shape[1]
+
+
 class Rows(NamedTuple):
-    """Float32 rows (dense or CSR) and one weight for each."""
+    """A table of any float type (dense array, CSR or view) and one weight a row."""
 
     X: Any
     weight: np.ndarray
 
     def select(self, rows: np.ndarray) -> "Rows":
         """Return the given rows and their weights."""
-        return Rows(self.X[rows], self.weight[rows])
+        is_constant = self.weight.strides == (0,)
+        weight = self.weight[: len(rows)] if is_constant else self.weight[rows]
+        if isinstance(self.X, View):
+            return Rows(View(self.X.X, self.X.chosen[rows]), weight)
+        return Rows(View(self.X, rows), weight)
 
 
-def as_float32(X: Any) -> Any:
-    """Float32 copy or view of a dense array or CSR matrix, cut off at ``LARGEST``."""
+def as_float32(X: np.ndarray) -> np.ndarray:
+    """Float32 copy or view, cut off at ``LARGEST``."""
+    with np.errstate(over="ignore"):
+        X = X.astype(np.float32, copy=False)
+    if X.size and (X.max() > LARGEST or X.min() < -LARGEST):
+        return np.clip(X, -LARGEST, LARGEST)
+    return X
+
+
+def take(X: Any, rows: Any, out: np.ndarray | None = None) -> np.ndarray:
+    """Rows of a table, float32, dense and contiguous."""
+    if isinstance(X, View):
+        return take(X.X, X.chosen[rows], out)
     if hasattr(X, "tocsr"):
-        X = X.tocsr().copy()
-        X.data = as_float32(X.data)
-        return X
-    if X.dtype == np.float32 and (X.size == 0 or np.abs(X).max() <= LARGEST):
-        return X
-    return np.clip(X, -LARGEST, LARGEST).astype(np.float32)
-
-
-def take(X: Any, rows: Any) -> np.ndarray:
-    """Rows of a float32 array or CSR matrix, dense and contiguous."""
-    if hasattr(X, "tocsr"):
-        return X[rows].toarray()
-    # Three times as fast as indexing, for row numbers.
-    selected = X[rows] if isinstance(rows, slice) else np.take(X, rows, axis=0)
-    return np.ascontiguousarray(selected)
+        selected = X[rows].toarray()
+    elif isinstance(rows, slice):
+        selected = X[rows]
+    else:
+        # Three times as fast as indexing. The mode is needed to write to ``out``.
+        into = out if X.dtype == np.float32 else None
+        selected = np.take(X, rows, axis=0, out=into, mode="clip")
+    selected = np.ascontiguousarray(as_float32(selected))
+    if out is None or selected is out:
+        return selected
+    out[:] = selected
+    return out
 
 
 def blocks(X: Any, height: int) -> Iterator[np.ndarray]:
     """Consecutive dense blocks of at most ``height`` rows."""
     for start in range(0, X.shape[0], height):
         yield take(X, slice(start, start + height))
+
+
+def row_numbers(n_rows: int) -> np.ndarray:
+    """0 to ``n_rows`` - 1 in four bytes each where they fit."""
+    return np.arange(n_rows, dtype=np.int32 if n_rows < 2**31 else np.int64)
 
 
 def chunk_steps(batch_size: int, n_features: int) -> int:
@@ -73,26 +102,15 @@ def steps_per_epoch(n_rows: int, batch_size: int) -> int:
     return -(-n_rows // batch_size)
 
 
-def split_rows(order: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Deal rows into batches of nearly equal size, padded to ``batch_size``.
+def batch_starts(n_rows: int, batch_size: int) -> np.ndarray:
+    """Where batches of nearly equal size start, and where the last one ends.
 
     Equal sizes keep a last batch of one row from moving the weights as much as a
     full one.
-
-    Returns
-    -------
-    rows : ndarray of shape (n_batches, batch_size)
-        Row numbers; 0 in padding.
-    real : bool ndarray of shape (n_batches, batch_size)
-        Where a row is no padding.
     """
-    n_batches = steps_per_epoch(len(order), batch_size)
-    sizes = np.full(n_batches, len(order) // n_batches)
-    sizes[: len(order) % n_batches] += 1
-    real = np.arange(batch_size) < sizes[:, None]
-    rows = np.zeros((n_batches, batch_size), dtype=np.intp)
-    rows[real] = order
-    return rows, real
+    n_batches = steps_per_epoch(n_rows, batch_size)
+    number = np.arange(n_batches + 1)
+    return number * (n_rows // n_batches) + np.minimum(number, n_rows % n_batches)
 
 
 def chunks(
@@ -110,19 +128,17 @@ def chunks(
     """
     n_features = rows.X.shape[1]
     n_steps = chunk_steps(batch_size, n_features)
-    dealt, real = split_rows(order, batch_size)
-    for start in range(0, len(dealt), n_steps):
-        chosen = dealt[start : start + n_steps]
-        n_used = len(chosen)
-        x = take(rows.X, chosen.ravel()).reshape(n_used, batch_size, n_features)
-        weight = rows.weight[chosen] * real[start : start + n_steps]
-        yield _padded(x, n_steps), _padded(weight, n_steps), n_used
-
-
-def _padded(x: np.ndarray, n_steps: int) -> np.ndarray:
-    """Return float32 ``x`` with zeros appended up to ``n_steps`` entries."""
-    if len(x) == n_steps:
-        return x.astype(np.float32, copy=False)
-    result = np.zeros((n_steps, *x.shape[1:]), np.float32)
-    result[: len(x)] = x
-    return result
+    starts = batch_starts(len(order), batch_size)
+    for first in range(0, len(starts) - 1, n_steps):
+        bounds = starts[first : first + n_steps + 1]
+        dealt = order[bounds[0] : bounds[-1]]
+        n_used = len(bounds) - 1
+        real = np.arange(batch_size) < np.diff(bounds)[:, None]
+        # Padding repeats row 0, at weight 0.
+        chosen = np.zeros((n_used, batch_size), order.dtype)
+        chosen[real] = dealt
+        x = np.zeros((n_steps, batch_size, n_features), np.float32)
+        take(rows.X, chosen.ravel(), out=x[:n_used].reshape(-1, n_features))
+        weight = np.zeros((n_steps, batch_size), np.float32)
+        weight[:n_used][real] = rows.weight[dealt]
+        yield x, weight, n_used

@@ -12,7 +12,6 @@ import numpy as np
 
 from skae.core import batching, gaussian, networks, robust, scoring, training
 from skae.core.batching import Rows as Rows
-from skae.core.batching import as_float32 as as_float32
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
@@ -93,11 +92,12 @@ def split_rows(
     Fewer than ``MIN_HELD_OUT`` rows are too few to tell anything: then none are held
     out.
     """
-    order = np.random.default_rng(seed).permutation(rows.X.shape[0])
+    order = batching.row_numbers(rows.X.shape[0])
+    np.random.default_rng(seed).shuffle(order)
     n_held_out = int(parameters["validation_fraction"] * len(order))
     held_out = None
     if X_val is not None and X_val.shape[0] >= MIN_HELD_OUT:
-        held_out = Rows(X_val, np.ones(X_val.shape[0]))
+        held_out = Rows(X_val, np.broadcast_to(1.0, X_val.shape[0]))
     elif X_val is None and n_held_out >= MIN_HELD_OUT:
         held_out = rows.select(np.sort(order[:n_held_out]))
         order = order[n_held_out:]
@@ -301,7 +301,8 @@ def cross_fitted_scores(
     }
     n_rows = rows.X.shape[0]
     scores = np.empty(n_rows)
-    order = np.random.default_rng(seed).permutation(n_rows)
+    order = batching.row_numbers(n_rows)
+    np.random.default_rng(seed).shuffle(order)
     for fold in np.array_split(order, min(N_FOLDS, n_rows)):
         split = _split(parameters, rows, order[~np.isin(order, fold)], None)
         member = train_member(parameters, split, seed=seed)
@@ -402,8 +403,7 @@ def denoising_score(model: Model, X: Any) -> float:
     rng = np.random.default_rng(SCORE_SEED)
     for clean in batching.blocks(X, SCORE_ROWS):
         noise = rng.standard_normal(clean.shape) * SCORE_NOISE * scale
-        noisy = batching.as_float32(clean + noise)
-        error = (clean - reconstruct(model, noisy)) / scale
+        error = (clean - reconstruct(model, clean + noise)) / scale
         errors.append(np.mean(np.square(error), axis=1))
     return -float(np.median(np.concatenate(errors)))
 

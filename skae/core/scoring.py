@@ -9,7 +9,9 @@ displacement is added to its energy. Without it an autoencoder can reconstruct
 far-away rows perfectly, since ReLU networks are linear out there.
 """
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -22,10 +24,13 @@ from skae.core import batching, gaussian, memory, robust
 from skae.core.compilation import bounded, make_room
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import TINY, Statistics, root_mean_square
-from skae.core.networks import DenseAutoencoder, bind
+from skae.core.networks import DenseAutoencoder, bind, layer_table
 
+# Heights of blocks: tall ones cost less per row, but a single row pays for a whole one.
+MIN_BLOCK_ROWS = 128
 MAX_BLOCK_ROWS = 512
-MAX_BLOCKS = 16
+MAX_BLOCK_PRODUCTS = 2**23
+MAX_CALL_ROWS = 8192
 MAX_CALL_FLOATS = 2**22
 
 # Rows that statistics are estimated from, at most, and numbers in their
@@ -111,7 +116,9 @@ def reconstruction_distance(
     module: DenseAutoencoder, statistics: Statistics, x: Array
 ) -> Array:
     """Root of the reconstruction energy: mean squared residual and displacement."""
-    return root_mean_square(residuals(module, statistics, x))[:, None]
+    inside = project(x, statistics)
+    residual = inside - module.decode(module.encode(inside))
+    return jnp.hypot(root_mean_square(residual), root_mean_square(x - inside))[:, None]
 
 
 def joint_distance(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
@@ -173,6 +180,15 @@ SCORES: dict[str, tuple[Callable, ...]] = {
 # One program serves all architectures.
 WITHOUT_NETWORK = (nearest_distance, mahalanobis_distance)
 
+BALL = ("center", "scale", "radius")
+
+# Statistics, by the start of their names, that functions need besides the ball.
+NEEDS = {
+    joint_distance: "joint_",
+    latent_distance: "latent_",
+    mahalanobis_distance: "robust_",
+}
+
 
 @bounded
 @partial(jax.jit, static_argnames=("function", "network"))
@@ -203,37 +219,76 @@ def apply(
     *,
     network: NetworkConfig,
 ) -> np.ndarray:
-    """Apply a function of this module to float32 rows, block by block."""
+    """Apply a function of this module to the rows of a table, block by block.
+
+    Calls run in as many threads as there are cores: a program for one block after the
+    other keeps a single core busy.
+    """
     n_rows, width = X.shape
-    widest = max(width, network.n_features)
     compiled_for: NetworkConfig | None = network
     if function in WITHOUT_NETWORK:
         params, compiled_for = {}, None
-    height = int(np.clip(MAX_CALL_FLOATS // (16 * widest), 32, MAX_BLOCK_ROWS))
-    n_blocks = int(np.clip(MAX_CALL_FLOATS // (height * widest), 1, MAX_BLOCKS))
+    height, n_blocks = _block_shape(function, max(width, network.n_features), network)
     if n_rows <= height:
         n_blocks = 1
     make_room(function, compiled_for, width, n_blocks)
-    on_device = {k: v for k, v in statistics.items() if k not in HOST_STATISTICS}
-    if "memory" in statistics:
-        on_device["memory"], on_device["norms"] = memory.padded(statistics["memory"])
-    params, on_device = jax.device_put((params, on_device))
-    results = []
-    with jax.default_matmul_precision("highest"):
-        for rows in batching.blocks(X, n_blocks * height):
-            padded = np.zeros((n_blocks, height, width), np.float32)
-            padded.reshape(-1, width)[: len(rows)] = rows
+    needed = _needed(function, statistics)
+    call_rows = n_blocks * height
+    device = None
+    if n_rows > call_rows:
+        params, needed = jax.device_put((params, needed))
+        (device,) = next(iter(needed.values())).devices()
+
+    def call(start: int) -> np.ndarray:
+        rows = batching.take(X, slice(start, start + call_rows))
+        blocks = rows
+        if len(rows) < call_rows:
+            blocks = np.zeros((call_rows, width), np.float32)
+            blocks[: len(rows)] = rows
+        # Contexts belong to one thread each.
+        with jax.default_device(device), jax.default_matmul_precision("highest"):
             result = _map_blocks(
                 params,
-                on_device,
-                padded,
+                needed,
+                blocks.reshape(n_blocks, height, width),
                 -(-len(rows) // height),
                 function=function,
                 network=compiled_for,
             )
-            flat = np.asarray(result).reshape(-1, result.shape[-1])
-            results.append(flat[: len(rows)])
-    return np.concatenate(results)
+        return np.asarray(result).reshape(call_rows, -1)[: len(rows)]
+
+    starts = range(0, n_rows, call_rows)
+    if len(starts) == 1:
+        return call(0)
+    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
+        return np.concatenate(list(pool.map(call, starts)))
+
+
+def _block_shape(
+    function: Callable, widest: int, network: NetworkConfig
+) -> tuple[int, int]:
+    """Rows in a block and blocks in a call; they do not depend on the rows."""
+    if function is nearest_distance:
+        n_weights = memory.capacity(widest) * widest
+    elif function is mahalanobis_distance:
+        n_weights = widest**2
+    else:
+        n_weights = sum(size for *_, size in layer_table(network))
+    height = np.clip(MAX_BLOCK_PRODUCTS // n_weights, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
+    height = int(min(height, max(32, MAX_CALL_FLOATS // (16 * widest))))
+    rows = min(MAX_CALL_ROWS, MAX_CALL_FLOATS // widest)
+    return height, max(1, rows // height)
+
+
+def _needed(function: Callable, statistics: Statistics) -> Statistics:
+    """Statistics that the function uses, as the device gets them."""
+    needed = {name: statistics[name] for name in BALL}
+    if function is nearest_distance:
+        needed["memory"], needed["norms"] = memory.padded(statistics["memory"])
+    prefix = NEEDS.get(function)
+    if prefix:
+        needed |= {k: v for k, v in statistics.items() if k.startswith(prefix)}
+    return needed
 
 
 def score_rows(

@@ -5,8 +5,9 @@ The chunk is compiled once for each architecture and set of active terms. Its sh
 as it is told, so padding costs no arithmetic.
 """
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -217,20 +218,48 @@ class _Monitor:
             self.best, self.state = value, state
 
 
-def _run_epoch(
+def _dispatch(
     state: TrainingState,
-    rows: Rows,
-    order: np.ndarray,
+    chunks: Iterable[tuple],
     hyper: Hyperparameters,
     static: dict[str, Any],
-) -> tuple[TrainingState, float]:
+) -> tuple[TrainingState, list[Array]]:
+    """Hand chunks to the device; return the state and losses that they will give."""
     totals = []
-    for x, weight, n_used in batching.chunks(
-        rows, order, static["training"].batch_size
-    ):
-        state, total = train_chunk(state, x, weight, n_used, hyper, **static)
+    for chunk in chunks:
+        state, total = train_chunk(state, *chunk, hyper, **static)
         totals.append(total)
-    return state, sum(map(float, totals)) / len(order)
+    return state, totals
+
+
+def _epochs(
+    state: TrainingState,
+    rows: Rows,
+    n_epochs: int,
+    shuffle: np.random.Generator,
+    hyper: Hyperparameters,
+    static: dict[str, Any],
+) -> Iterator[tuple[TrainingState, list[Array]]]:
+    """Dispatch epoch after epoch, the rows of each in an order of its own.
+
+    The first chunk of an epoch is dispatched before the epoch before is yielded, so
+    that the device is busy while the caller waits for that epoch's losses.
+    """
+
+    def shuffled() -> Iterator[tuple]:
+        order = batching.row_numbers(rows.X.shape[0])
+        shuffle.shuffle(order)
+        return batching.chunks(rows, order, static["training"].batch_size)
+
+    chunks = shuffled()
+    losses: list[Array] = []
+    for n_left in reversed(range(n_epochs)):
+        state, rest = _dispatch(state, chunks, hyper, static)
+        ended = state, losses + rest
+        if n_left:
+            chunks = shuffled()
+            state, losses = _dispatch(state, itertools.islice(chunks, 1), hyper, static)
+        yield ended
 
 
 def train(
@@ -275,10 +304,10 @@ def train(
     monitor = _Monitor(tol)
     earlier, ending = state, "finished"
     try:
-        for _ in range(n_epochs):
-            start = time.perf_counter()
-            order = shuffle.permutation(rows.X.shape[0])
-            candidate, loss = _run_epoch(state, rows, order, hyper, static)
+        start = time.perf_counter()
+        epochs = _epochs(state, rows, n_epochs, shuffle, hyper, static)
+        for candidate, losses in epochs:
+            loss = sum(map(float, losses)) / rows.X.shape[0]
             monitored = (
                 _held_out_loss(candidate, checks, hyper, static) / checked_weight
                 if checks
@@ -291,7 +320,9 @@ def train(
             history["loss"].append(loss)
             if checks:
                 history["validation_loss"].append(monitored)
-            history["epoch_seconds"].append(time.perf_counter() - start)
+            now = time.perf_counter()
+            history["epoch_seconds"].append(now - start)
+            start = now
             monitor.update(monitored, state)
             if on_epoch(history, state.params) or monitor.waited == patience:
                 ending = "stopped"
