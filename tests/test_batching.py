@@ -102,3 +102,24 @@ def test_selections_of_selections_are_rows_of_the_table():
         np.testing.assert_array_equal(batching.take(few.X, slice(None)), X[[2, 9]])
         np.testing.assert_array_equal(few.weight, rows.weight[[2, 9]])
     assert constant.select(np.array([1, 2])).weight.strides == (0,)
+
+
+def test_small_tables_are_shuffled_as_a_whole():
+    order = batching.shuffled(1000, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(order, np.random.default_rng(0).permutation(1000))
+
+
+@given(n_rows=st.integers(1, 3000), seed=st.integers(0, 5))
+def test_huge_tables_are_read_in_runs_that_windows_mix(n_rows, seed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batching, "MAX_SHUFFLED_FLOATS", 0)
+        patch.setattr(batching, "RUN_ROWS", 16)
+        patch.setattr(batching, "WINDOW_ROWS", 256)
+        order = batching.shuffled(n_rows, 3, np.random.default_rng(seed))
+    np.testing.assert_array_equal(np.sort(order), np.arange(n_rows))
+    for start in range(0, n_rows, 256):
+        window = np.sort(order[start : start + 256])
+        n_runs = 1 + (np.diff(window) > 1).sum()
+        assert n_runs <= 256 // 15 + 2
+    if n_rows > 1000:
+        assert (np.diff(order[:256]) == 1).mean() < 0.1

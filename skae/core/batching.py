@@ -16,6 +16,13 @@ CHUNK_FLOATS = 2**17
 MAX_CHUNK_STEPS = 256
 MIN_HEIGHT = 128
 
+# A table of more numbers than this may not fit into memory, and rows in random order
+# would be read from disk one by one. Runs of neighbouring rows are then read in random
+# order, and shuffled in windows.
+MAX_SHUFFLED_FLOATS = 2**30
+RUN_ROWS = 256
+WINDOW_ROWS = 2**20
+
 
 class View(NamedTuple):
     """Some rows of a table, which is not copied: it may be larger than memory."""
@@ -81,6 +88,21 @@ def blocks(X: Any, height: int) -> Iterator[np.ndarray]:
 def row_numbers(n_rows: int) -> np.ndarray:
     """0 to ``n_rows`` - 1 in four bytes each where they fit."""
     return np.arange(n_rows, dtype=np.int32 if n_rows < 2**31 else np.int64)
+
+
+def shuffled(
+    n_rows: int, n_features: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Row numbers in random order, or nearly so for tables beyond memory."""
+    order = row_numbers(n_rows)
+    if n_rows * n_features <= MAX_SHUFFLED_FLOATS:
+        generator.shuffle(order)
+        return order
+    runs = np.array_split(order, -(-n_rows // RUN_ROWS))
+    order = np.concatenate([runs[i] for i in generator.permutation(len(runs))])
+    for start in range(0, n_rows, WINDOW_ROWS):
+        generator.shuffle(order[start : start + WINDOW_ROWS])
+    return order
 
 
 def chunk_steps(batch_size: int, n_features: int) -> int:

@@ -247,8 +247,7 @@ def _epochs(
     """
 
     def shuffled() -> Iterator[tuple]:
-        order = batching.row_numbers(rows.X.shape[0])
-        shuffle.shuffle(order)
+        order = batching.shuffled(*rows.X.shape, shuffle)
         return batching.chunks(rows, order, static["training"].batch_size)
 
     chunks = shuffled()
