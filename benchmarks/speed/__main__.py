@@ -58,9 +58,7 @@ def run_cold(name, peers, n_runs):
     for _ in range(n_runs):
         for peer in peers:
             start = time.perf_counter()
-            output = subprocess.check_output(
-                [*WORKER, peer, name, "--once"], stderr=subprocess.DEVNULL
-            )
+            output = subprocess.check_output([*WORKER, peer, name, "--once"])
             seconds[peer].append(time.perf_counter() - start)
             said[peer] = json.loads(output.splitlines()[-1])
     return seconds, said
@@ -73,7 +71,6 @@ def run_warm(name, peers, n_runs):
             [*WORKER, peer, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
         )
         for peer in peers

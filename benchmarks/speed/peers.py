@@ -215,7 +215,7 @@ class MLP:
         from sklearn.neural_network import MLPRegressor
 
         self.model = MLPRegressor(
-            scenario.sizes[1:-1],
+            hidden_layer_sizes=scenario.sizes[1:-1],
             alpha=0.0,
             batch_size=scenario.batch_size,
             max_iter=scenario.epochs,
