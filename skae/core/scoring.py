@@ -40,6 +40,10 @@ MAX_STATISTICS_FLOATS = 2**24
 
 MEAN_ERROR_ROWS = 2048
 
+# Numbers that the ball is measured from at a time: in the processor's cache, four times
+# as fast as all at once.
+BALL_FLOATS = 2**17
+
 # The default score is the soft maximum of a local and a global energy: sharpness, and
 # weight of the global one.
 SHARPNESS = 4.0
@@ -319,17 +323,19 @@ def ball(X: np.ndarray, weight: np.ndarray) -> Statistics:
     Columns without spread count in units of 1, as in scikit-learn's StandardScaler.
     """
     share = weight / weight.sum()
-    center = share @ X.astype(np.float64)
-    squares = np.square(X - center)
-    scale = np.sqrt(share @ squares)
+    height = max(1, BALL_FLOATS // X.shape[1])
+    blocks = [slice(start, start + height) for start in range(0, len(X), height)]
+    center = sum(share[part] @ X[part].astype(np.float64) for part in blocks)
+    scale = np.sqrt(sum(share[part] @ np.square(X[part] - center) for part in blocks))
     # A constant column's computed spread is rounding noise of its mean.
     scale[scale <= 1e-6 * np.abs(center)] = 1.0
     scale[scale < 1e-12] = 1.0
-    distance = np.sqrt(squares @ (1 / np.square(scale)) / X.shape[1])
+    precision = 1 / (np.square(scale) * X.shape[1])
+    farthest = max((np.square(X[part] - center) @ precision).max() for part in blocks)
     return {
         "center": center.astype(np.float32),
         "scale": scale.astype(np.float32),
-        "radius": np.float32(distance.max()),
+        "radius": np.float32(np.sqrt(farthest)),
     }
 
 

@@ -247,7 +247,8 @@ def _epochs(
     """
 
     def shuffled() -> Iterator[tuple]:
-        order = batching.shuffled(*rows.X.shape, shuffle)
+        n_rows, n_features = rows.X.shape
+        order = batching.shuffled(n_rows, n_features, shuffle)
         return batching.chunks(rows, order, static["training"].batch_size)
 
     chunks = shuffled()
