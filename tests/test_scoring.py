@@ -1,3 +1,6 @@
+import threading
+
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -221,3 +224,20 @@ def test_blocks_of_a_wide_network_are_lower():
     one = scoring.apply(scoring.codes, X[69:], params, statistics, network=shape)
     assert result.shape == (70, 2)
     np.testing.assert_array_equal(result[69:], one)
+
+
+@pytest.mark.parametrize("n_rows", [3, 20_000])
+def test_every_thread_computes_on_the_device_asked_for(n_rows, small, monkeypatch):
+    X = np.random.default_rng(0).standard_normal((n_rows, 4))
+    detector = small(anomaly_score="reconstruction").fit(X[:3])
+    seen = []
+    compiled = scoring._map_blocks
+
+    def map_blocks(*args, **options):
+        seen.append((jax.config.jax_default_device, threading.get_ident()))
+        return compiled(*args, **options)
+
+    monkeypatch.setattr(scoring, "_map_blocks", map_blocks)
+    detector.set_params(device="cpu").score_samples(X)
+    assert {device for device, _ in seen} == {jax.devices("cpu")[0]}
+    assert (threading.get_ident() in {ident for _, ident in seen}) == (n_rows == 3)

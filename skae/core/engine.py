@@ -278,7 +278,8 @@ def _optimizer_state(
 
 
 def _finite(params: Any, split: Split, network: NetworkConfig) -> bool:
-    rows = split.sample.X[: scoring.MAX_BLOCK_ROWS]
+    # More than a block, for the program that the statistics need too.
+    rows = split.sample.X[: scoring.MAX_BLOCK_ROWS + 1]
     output = scoring.apply(
         scoring.representation, rows, params, split.ball, network=network
     )

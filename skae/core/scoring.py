@@ -238,10 +238,10 @@ def apply(
     make_room(function, compiled_for, width, n_blocks)
     needed = _needed(function, statistics)
     call_rows = n_blocks * height
-    device = None
     if n_rows > call_rows:
         params, needed = jax.device_put((params, needed))
-        (device,) = next(iter(needed.values())).devices()
+    # Contexts belong to one thread each.
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
 
     def call(start: int) -> np.ndarray:
         rows = batching.take(X, slice(start, start + call_rows))
@@ -249,7 +249,6 @@ def apply(
         if len(rows) < call_rows:
             blocks = np.zeros((call_rows, width), np.float32)
             blocks[: len(rows)] = rows
-        # Contexts belong to one thread each.
         with jax.default_device(device), jax.default_matmul_precision("highest"):
             result = _map_blocks(
                 params,
