@@ -206,6 +206,10 @@ def test_no_threshold_is_better_than_the_one_found(objective, metric):
         assert detector.objective_curve_["values"].max() == detector.best_score_
 
 
+def test_a_huge_beta_is_recall():
+    assert FBeta(1e200)(tn=5, fp=9, fn=1, tp=3) == 0.75
+
+
 def test_false_alarms_are_as_many_as_allowed():
     for y, scores in scored_rows():
         X = scores[:, None]

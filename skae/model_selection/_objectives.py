@@ -46,8 +46,10 @@ class FBeta:
     def __call__(self, tn, fp, fn, tp):
         """F-beta from confusion counts, in [0, 1]."""
         _require("outlier (-1)", fn, tp)
-        tp = np.asarray(tp) * (1 + self.beta**2)
-        return tp / (tp + self.beta**2 * np.asarray(fn) + fp)
+        # A product, since a power of a huge float raises OverflowError.
+        of_precision = 1 / (1 + self.beta * self.beta)
+        tp, fn, fp = map(np.asarray, (tp, fn, fp))
+        return tp / (tp + (1 - of_precision) * fn + of_precision * fp)
 
 
 @dataclass(frozen=True)
