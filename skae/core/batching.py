@@ -90,15 +90,20 @@ def row_numbers(n_rows: int) -> np.ndarray:
     return np.arange(n_rows, dtype=np.int32 if n_rows < 2**31 else np.int64)
 
 
+def permutation(n_rows: int, generator: np.random.Generator) -> np.ndarray:
+    """Row numbers in random order."""
+    order = row_numbers(n_rows)
+    generator.shuffle(order)
+    return order
+
+
 def shuffled(
     n_rows: int, n_features: int, generator: np.random.Generator
 ) -> np.ndarray:
     """Row numbers in random order, or nearly so for tables beyond memory."""
-    order = row_numbers(n_rows)
     if n_rows * n_features <= MAX_SHUFFLED_FLOATS:
-        generator.shuffle(order)
-        return order
-    runs = np.array_split(order, -(-n_rows // RUN_ROWS))
+        return permutation(n_rows, generator)
+    runs = np.array_split(row_numbers(n_rows), -(-n_rows // RUN_ROWS))
     order = np.concatenate([runs[i] for i in generator.permutation(len(runs))])
     for start in range(0, n_rows, WINDOW_ROWS):
         generator.shuffle(order[start : start + WINDOW_ROWS])

@@ -92,8 +92,7 @@ def split_rows(
     Fewer than ``MIN_HELD_OUT`` rows are too few to tell anything: then none are held
     out.
     """
-    order = batching.row_numbers(rows.X.shape[0])
-    np.random.default_rng(seed).shuffle(order)
+    order = batching.permutation(rows.X.shape[0], np.random.default_rng(seed))
     n_held_out = int(parameters["validation_fraction"] * len(order))
     held_out = None
     if X_val is not None and X_val.shape[0] >= MIN_HELD_OUT:
@@ -302,8 +301,7 @@ def cross_fitted_scores(
     }
     n_rows = rows.X.shape[0]
     scores = np.empty(n_rows)
-    order = batching.row_numbers(n_rows)
-    np.random.default_rng(seed).shuffle(order)
+    order = batching.permutation(n_rows, np.random.default_rng(seed))
     for fold in np.array_split(order, min(N_FOLDS, n_rows)):
         split = _split(parameters, rows, order[~np.isin(order, fold)], None)
         member = train_member(parameters, split, seed=seed)
