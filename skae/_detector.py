@@ -126,7 +126,8 @@ class AutoencoderOutlierDetector(
     weights_ : dict of str to ndarray
         Weights by layer; the first axis counts the networks.
     statistics_ : dict of str to ndarray
-        What scoring needs beside the weights; the first axis counts the networks.
+        What scoring needs beside the weights. The first axis counts the networks, or
+        is 1 for what they share.
     architecture_ : dict
         Sizes and activations that the weights belong to.
     fitted_score_ : str

@@ -172,6 +172,10 @@ def test_ensemble_averages_different_networks(blobs, small):
             assert (value[0] != detector.weights_[name][1]).any()
     np.testing.assert_array_equal(detector.transform(rows), single.transform(rows))
     assert (detector.reconstruct(rows) != single.reconstruct(rows)).any()
+    # What needs no network is there once.
+    lengths = {name: len(value) for name, value in detector.statistics_.items()}
+    assert lengths["memory"] == lengths["robust_mean"] == lengths["center"] == 1
+    assert lengths["feature_error"] == lengths["log_mean"] == 3
     assert detector.history_.keys() == single.history_.keys()
     assert auroc(detector, rows, outliers) > 0.8
 

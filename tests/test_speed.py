@@ -48,7 +48,7 @@ def test_a_grid_trains_one_program_for_each_architecture():
     scenario = replace(SMALL, task="grid", latent=2)
     grid = {"latent": [5, 6, 7], "learning_rate": [1e-3, 1e-2]}
     said = PEERS["skae"]().grid(scenario, scenario.rows(), grid, 3)
-    assert said == {"training_compilations": 3}
+    assert said["training_compilations"] == 3
 
 
 def test_reports_have_medians_and_ratios():

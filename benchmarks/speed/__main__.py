@@ -128,6 +128,8 @@ def run(options):
             if is_installed(NEEDS.get(peer, "numpy"))
             and (not options.peers or peer in options.peers)
         ]
+        if not peers:
+            continue
         runner = run_cold if scenario.cold else run_warm
         result = report(*runner(name, peers, options.runs))
         results["scenarios"][name] = result

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from skae.core import batching, gaussian, networks, robust, scoring, training
@@ -66,7 +67,8 @@ class Member(NamedTuple):
 class Model(NamedTuple):
     """A fitted detector's parts: plain Python and NumPy.
 
-    The first axis of weights and statistics counts the members.
+    The first axis of weights and statistics counts the members; what they share among
+    the statistics is there once.
     """
 
     architecture: dict[str, Any]
@@ -229,8 +231,10 @@ def train_member(
     done = len(previous.history["loss"]) if previous else 0
     rng = np.random.default_rng([seed, done])
     weights = previous.weights if previous else networks.init(rng, config=network)
-    # The implementation is named because the default one is a global setting.
-    key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), done)
+    # From its bits: jax.random.key would compile two programs. The implementation is
+    # named because the default one is a global setting.
+    bits = jnp.asarray(np.array([done, seed], np.uint32))
+    key = jax.random.wrap_key_data(bits, impl="threefry2x32")
     result = training.train(
         training.TrainingState(
             weights,
@@ -332,61 +336,103 @@ def build(parameters: Mapping[str, Any], split: Split, members: list[Member]) ->
     """Measure what scoring needs, and put the fitted parts together."""
     shape = architecture(parameters, split.sample.X.shape[1])
     score = parameters["anomaly_score"]
-    statistics = [
+    network = NetworkConfig(**shape)
+    shared = scoring.shared_statistics(*split.sample, split.ball, score=score)
+    own = [
         scoring.fit_statistics(
-            member.weights,
-            split.ball,
-            *split.sample,
-            network=NetworkConfig(**shape),
-            score=score,
+            member.weights, shared, *split.sample, network=network, score=score
         )
         for member in members
     ]
-    return Model(shape, _stack([m.weights for m in members]), _stack(statistics), score)
+    statistics = _stack([shared]) | _stack(own)
+    return Model(shape, _stack([m.weights for m in members]), statistics, score)
 
 
-def _each_member(model: Model, function: Callable, *args: Any, **options: Any) -> list:
+def check_model(model: Model) -> None:
+    """Refuse parts, read from a file, that do not fit together."""
+    shape, score = model.architecture, model.score
+    sizes = [
+        shape["n_features"],
+        *shape["encoder_layer_sizes"],
+        shape["latent_dim"],
+        *shape["decoder_layer_sizes"],
+    ]
+    # Before a network of this shape is built, even abstractly.
+    if (
+        not all(type(size) is int and 0 < size < 2**31 for size in sizes)
+        or len(sizes) > len(model.weights)
+        or not {shape["activation"], shape["output_activation"]} <= set(ACTIVATIONS)
+        or score not in SCORES
+    ):
+        raise ValueError("its architecture is not one of skae.")
+    network = NetworkConfig(**shape)
+    n_members = len(next(iter(model.weights.values())))
+    shapes = networks.shapes(network)
+    expected = {
+        "weights": {name: (n_members, *rest) for name, rest in shapes.items()},
+        "statistics": scoring.statistics_shapes(
+            model.statistics, n_members, network=network, score=score
+        ),
+    }
+    for part, wanted in expected.items():
+        arrays = getattr(model, part)
+        if {name: array.shape for name, array in arrays.items()} != wanted:
+            raise ValueError(f"its {part} do not have the shapes that they should.")
+        for name, array in arrays.items():
+            if array.dtype not in (np.float32, np.float64):
+                raise ValueError(f"its {part} {name!r} are of type {array.dtype}.")
+            if not np.isfinite(array).all():
+                raise ValueError(f"its {part} {name!r} are not all finite.")
+
+
+def members_of(model: Model) -> list[tuple[Weights, Statistics]]:
+    """Weights and statistics of each member."""
+    return [
+        (
+            weights,
+            {k: v[0 if len(v) == 1 else i] for k, v in model.statistics.items()},
+        )
+        for i, weights in enumerate(unstack(model.weights))
+    ]
+
+
+def _each_member(model: Model, function: Callable, X: Any) -> list[np.ndarray]:
     network = NetworkConfig(**model.architecture)
     return [
-        function(*args, weights, statistics, network=network, **options)
-        for weights, statistics in zip(
-            unstack(model.weights), unstack(model.statistics), strict=True
-        )
+        scoring.apply(function, X, *member, network=network)
+        for member in members_of(model)
     ]
 
 
 def _first(model: Model) -> Model:
-    return model._replace(
-        weights={k: v[:1] for k, v in model.weights.items()},
-        statistics={k: v[:1] for k, v in model.statistics.items()},
-    )
+    return model._replace(weights={k: v[:1] for k, v in model.weights.items()})
 
 
 def score_rows(model: Model, X: Any) -> np.ndarray:
     """Float64 scores, averaged over the members; higher is more normal."""
-    scores = _each_member(model, scoring.score_rows, X, score=model.score)
-    return np.asarray(np.mean(scores, axis=0))
+    network = NetworkConfig(**model.architecture)
+    return scoring.score_rows(X, members_of(model), network=network, score=model.score)
 
 
 def codes(model: Model, X: Any) -> np.ndarray:
     """Codes by the first member."""
-    return _each_member(_first(model), scoring.apply, scoring.codes, X)[0]
+    return _each_member(_first(model), scoring.codes, X)[0]
 
 
 def decode(model: Model, codes: Any) -> np.ndarray:
     """Rows that the first member's decoder makes of codes."""
-    return _each_member(_first(model), scoring.apply, scoring.decoded, codes)[0]
+    return _each_member(_first(model), scoring.decoded, codes)[0]
 
 
 def reconstruct(model: Model, X: Any) -> np.ndarray:
     """Float64 reconstructions, averaged over the members."""
-    outputs = _each_member(model, scoring.apply, scoring.reconstructions, X)
+    outputs = _each_member(model, scoring.reconstructions, X)
     return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
 
 
 def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
     """Squared residuals, averaged over the members; relative to training if asked."""
-    roots = _each_member(model, scoring.apply, scoring.residuals, X)
+    roots = _each_member(model, scoring.residuals, X)
     errors = np.mean(np.square(roots, dtype=np.float64), axis=0)
     if not normalize:
         return errors

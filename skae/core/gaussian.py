@@ -62,6 +62,18 @@ def fit(v: np.ndarray, weight: np.ndarray) -> Statistics:
     return {name: np.asarray(s, dtype=np.float32) for name, s in statistics.items()}
 
 
+def shapes(n_components: int, width: int) -> dict[str, tuple[int, ...]]:
+    """Shapes that :func:`fit` gives for rows of a width; wide ones have any rank."""
+    is_wide = width > FULL_COVARIANCE_WIDTH
+    rank = min(n_components, LOW_RANK) if is_wide else width
+    return {
+        "mean": (width,),
+        "components": (rank, width),
+        "precision_root": (rank,),
+        "rest_root": (),
+    }
+
+
 def distance(v: Array, gaussian: Statistics) -> Array:
     """Root of the mean squared whitened coordinate of already centred rows.
 

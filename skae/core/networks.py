@@ -91,18 +91,22 @@ def _skeleton(config: NetworkConfig) -> tuple[nnx.GraphDef, dict[str, tuple]]:
     }
 
 
+def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of each parameter."""
+    return {name: shape for name, (_, shape) in _skeleton(config)[1].items()}
+
+
 def init(rng: np.random.Generator, *, config: NetworkConfig) -> dict[str, np.ndarray]:
     """Random parameters: He-normal kernels, zero biases.
 
     Drawn by NumPy, because compiling the initialisation costs about a second for
     every new architecture (and op by op two to three).
     """
-    _, leaves = _skeleton(config)
     return {
         name: np.float32(np.sqrt(2 / shape[0])) * rng.standard_normal(shape, np.float32)
         if name.endswith("kernel")
         else np.zeros(shape, np.float32)
-        for name, (_, shape) in leaves.items()
+        for name, shape in shapes(config).items()
     }
 
 

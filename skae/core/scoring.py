@@ -21,7 +21,7 @@ import numpy as np
 from jax import Array
 
 from skae.core import batching, gaussian, memory, robust
-from skae.core.compilation import bounded, make_room
+from skae.core.compilation import OPTIONS, bounded, make_room
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import TINY, Statistics, root_mean_square
 from skae.core.networks import DenseAutoencoder, bind, layer_table
@@ -30,8 +30,8 @@ from skae.core.networks import DenseAutoencoder, bind, layer_table
 MIN_BLOCK_ROWS = 128
 MAX_BLOCK_ROWS = 512
 MAX_BLOCK_PRODUCTS = 2**23
-MAX_CALL_ROWS = 8192
-MAX_CALL_FLOATS = 2**22
+MAX_CALL_ROWS = 4096
+MAX_CALL_FLOATS = 2**20
 
 # Rows that statistics are estimated from, at most, and numbers in their
 # representation (in float64 they take 128 MB).
@@ -195,7 +195,7 @@ NEEDS = {
 
 
 @bounded
-@partial(jax.jit, static_argnames=("function", "network"))
+@partial(jax.jit, static_argnames=("function", "network"), compiler_options=OPTIONS)
 def _map_blocks(
     params: Any,
     statistics: Statistics,
@@ -295,19 +295,38 @@ def _needed(function: Callable, statistics: Statistics) -> Statistics:
 
 
 def score_rows(
-    X: Any, params: Any, statistics: Statistics, *, network: NetworkConfig, score: str
+    X: Any,
+    members: list[tuple[Any, Statistics]],
+    *,
+    network: NetworkConfig,
+    score: str,
 ) -> np.ndarray:
-    """Float64 scores, higher for more normal rows."""
-    distances = [
-        apply(function, X, params, statistics, network=network)
+    """Float64 scores, averaged over the members; higher for more normal rows."""
+    measure = partial(apply, X=X, network=network)
+    shared = {
+        function: measure(function, params={}, statistics=members[0][1])
         for function in SCORES[score]
-    ]
-    energies = np.square(np.hstack(distances).astype(np.float64))
-    if score != "combined":
-        return -energies[:, 0]
+        if function in WITHOUT_NETWORK
+    }
+    total = np.zeros(X.shape[0])
+    for params, statistics in members:
+        distances = [
+            shared[function]
+            if function in shared
+            else measure(function, params=params, statistics=statistics)
+            for function in SCORES[score]
+        ]
+        energies = np.square(np.hstack(distances).astype(np.float64))
+        total += (
+            _combined(energies, statistics) if score == "combined" else energies[:, 0]
+        )
+    return -total / len(members)
+
+
+def _combined(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
     units = _logarithm(energies, statistics["log_floor"]) - statistics["log_mean"]
     units /= statistics["log_scale"]
-    return -soft_maximum(units[:, :2].mean(axis=1), units[:, 2])
+    return soft_maximum(units[:, :2].mean(axis=1), units[:, 2])
 
 
 def soft_maximum(local: np.ndarray, overall: np.ndarray) -> np.ndarray:
@@ -338,59 +357,88 @@ def ball(X: np.ndarray, weight: np.ndarray) -> Statistics:
     }
 
 
+def shared_statistics(
+    X: np.ndarray, weight: np.ndarray, ball_statistics: Statistics, *, score: str
+) -> Statistics:
+    """Ball, remembered rows and trusted Gaussian: all that needs no network."""
+    width = X.shape[1]
+    statistics = dict(ball_statistics)
+    if score in ("nearest", "combined"):
+        remembered = X[: memory.capacity(width)]
+        statistics["memory"] = standardised(remembered, ball_statistics)
+    if score in ("mahalanobis", "combined"):
+        few = slice(robust.sample_size(width))
+        u = standardised(X[few].astype(np.float64), ball_statistics)
+        kept = robust.concentrate(u, weight[few], ROBUST_SHARE)
+        statistics |= _prefixed("robust", gaussian.fit(u[kept], weight[few][kept]))
+    return statistics
+
+
 def fit_statistics(
     params: Any,
-    ball_statistics: Statistics,
+    shared: Statistics,
     X: np.ndarray,
     weight: np.ndarray,
     *,
     network: NetworkConfig,
     score: str,
 ) -> Statistics:
-    """Statistics of rows inside the ball that a score and feature errors need."""
+    """Statistics that a score and feature errors need of one network."""
     if score not in ("joint", "latent"):
         # Mean errors take fewer rows than a covariance.
         n_rows = max(MEAN_ERROR_ROWS, memory.capacity(network.n_features))
         few = slice(n_rows if score == "combined" else MEAN_ERROR_ROWS)
-    else:
-        few = slice(None)
-    rows, row_weight = X[few], weight[few]
-    v = apply(representation, rows, params, ball_statistics, network=network)
-    v = v.astype(np.float64)
+        X, weight = X[few], weight[few]
+    v = apply(representation, X, params, shared, network=network).astype(np.float64)
     squared = np.square(v[:, : network.n_features])
-    statistics = dict(ball_statistics)
-    statistics["feature_error"] = row_weight / row_weight.sum() @ squared
+    statistics = {"feature_error": weight / weight.sum() @ squared}
     if score == "joint":
         statistics |= _prefixed("joint", gaussian.fit(v, weight))
     if score == "latent":
         code = v[:, network.n_features :]
         statistics |= _prefixed("latent", gaussian.fit(code, weight))
-    if score in ("nearest", "mahalanobis", "combined"):
-        statistics |= _row_statistics(X, weight, ball_statistics, score)
     if score == "combined":
-        statistics |= _units(squared, row_weight, statistics)
+        statistics |= _units(squared, weight, shared)
     return statistics
+
+
+def statistics_shapes(
+    statistics: Statistics, n_members: int, *, network: NetworkConfig, score: str
+) -> dict[str, tuple[int, ...]]:
+    """Shapes that stacked statistics for a score must have.
+
+    The number of remembered rows and the rank of wide covariances are read from the
+    statistics themselves.
+    """
+    width, latent = network.n_features, network.latent_dim
+
+    def of_gaussian(prefix: str, leading: int, size: int) -> dict[str, tuple[int, ...]]:
+        n_components = statistics[f"{prefix}_components"].shape[1]
+        shapes = gaussian.shapes(n_components, size)
+        return {f"{prefix}_{name}": (leading, *rest) for name, rest in shapes.items()}
+
+    shapes: dict[str, tuple[int, ...]] = {
+        "center": (1, width),
+        "scale": (1, width),
+        "radius": (1,),
+        "feature_error": (n_members, width),
+    }
+    if score == "joint":
+        shapes |= of_gaussian("joint", n_members, width + latent)
+    if score == "latent":
+        shapes |= of_gaussian("latent", n_members, latent)
+    if score in ("mahalanobis", "combined"):
+        shapes |= of_gaussian("robust", 1, width)
+    if score in ("nearest", "combined"):
+        n_rows = statistics["memory"].shape[1]
+        shapes["memory"] = (1, min(n_rows, memory.capacity(width)), width)
+    if score == "combined":
+        shapes |= dict.fromkeys(("log_floor", "log_mean", "log_scale"), (n_members, 3))
+    return shapes
 
 
 def _prefixed(prefix: str, statistics: Statistics) -> Statistics:
     return {f"{prefix}_{name}": value for name, value in statistics.items()}
-
-
-def _row_statistics(
-    X: np.ndarray, weight: np.ndarray, ball_statistics: Statistics, score: str
-) -> Statistics:
-    """Remembered rows and trusted Gaussian, which do not depend on the network."""
-    width = X.shape[1]
-    statistics = {}
-    if score != "mahalanobis":
-        remembered = X[: memory.capacity(width)]
-        statistics["memory"] = standardised(remembered, ball_statistics)
-    if score != "nearest":
-        few = slice(robust.sample_size(width))
-        u = standardised(X[few].astype(np.float64), ball_statistics)
-        kept = robust.concentrate(u, weight[few], ROBUST_SHARE)
-        statistics |= _prefixed("robust", gaussian.fit(u[kept], weight[few][kept]))
-    return statistics
 
 
 def _units(

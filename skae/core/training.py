@@ -19,7 +19,7 @@ from jax import Array
 
 from skae.core import batching
 from skae.core.batching import Rows
-from skae.core.compilation import bounded, make_room
+from skae.core.compilation import OPTIONS, bounded, make_room
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import corrupt
 from skae.core.losses import LOSSES, mean_over_rows
@@ -42,6 +42,11 @@ SCHEDULES = {
 History = dict[str, list[float]]
 
 MAX_HELD_OUT_FLOATS = 2**24
+
+# The optimizer sees small networks as one vector, with fewer operations to compile and
+# run: a step of 30-64-32-64-30 takes 4 % less time, its compilation 15 % less. With
+# 80,000 weights a step would take 9 % more.
+MAX_FLAT_WEIGHTS = 2**15
 
 
 class TrainingState(NamedTuple):
@@ -114,7 +119,7 @@ def objective(
 
 
 def _optimizer(
-    hyper: Hyperparameters, step: Any, training: TrainingConfig
+    params: Parameters, hyper: Hyperparameters, step: Any, training: TrainingConfig
 ) -> optax.GradientTransformation:
     schedule = SCHEDULES[training.learning_rate_schedule]
     rate = hyper.learning_rate * schedule(jnp.float32(step) / hyper.n_steps)
@@ -126,20 +131,22 @@ def _optimizer(
                 f"an optax transformation. {training.optimizer} returned {type(made)}."
             )
         return made
-    return OPTIMIZERS[training.optimizer](rate, hyper.weight_decay)
+    optimizer = OPTIMIZERS[training.optimizer](rate, hyper.weight_decay)
+    n_weights = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return optax.flatten(optimizer) if n_weights <= MAX_FLAT_WEIGHTS else optimizer
 
 
 @bounded
-@partial(jax.jit, static_argnames="training")
+@partial(jax.jit, static_argnames="training", compiler_options=OPTIONS)
 def init_optimizer(
     params: Parameters, hyper: Hyperparameters, *, training: TrainingConfig
 ) -> Any:
     """Fresh state of the optimiser."""
-    return _optimizer(hyper, 0, training).init(params)
+    return _optimizer(params, hyper, 0, training).init(params)
 
 
 @bounded
-@partial(jax.jit, static_argnames=("network", "training"))
+@partial(jax.jit, static_argnames=("network", "training"), compiler_options=OPTIONS)
 def train_chunk(
     state: TrainingState,
     x: Array,
@@ -163,7 +170,8 @@ def train_chunk(
         state, total = carry
         key = jax.random.fold_in(state.key, state.step)
         loss, gradient = loss_and_gradient(state.params, key, x[i], weight[i], hyper)
-        updates, optimizer_state = _optimizer(hyper, state.step, training).update(
+        optimizer = _optimizer(state.params, hyper, state.step, training)
+        updates, optimizer_state = optimizer.update(
             gradient, state.optimizer_state, state.params
         )
         params = optax.apply_updates(state.params, updates)
@@ -174,7 +182,7 @@ def train_chunk(
 
 
 @bounded
-@partial(jax.jit, static_argnames=("network", "training"))
+@partial(jax.jit, static_argnames=("network", "training"), compiler_options=OPTIONS)
 def chunk_loss(
     params: Parameters,
     key: Array,
