@@ -28,5 +28,5 @@ clean:
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[plot,cli,skops]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[plot,cli,io,skops,onnx]" --group dev
 	touch $(STAMP)

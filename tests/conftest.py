@@ -30,7 +30,7 @@ def breast_cancer():
     return scaler.transform(X[y == 1]), scaler.transform(X[y == 0])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small():
     """A detector that trains in a blink."""
 

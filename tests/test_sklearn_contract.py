@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import AutoencoderOutlierDetector
 from skae.core import compilation
+from skae.io import TRUSTED_TYPES
 from skae.testing import count_compilations
 
 MINI_BATCHES = (
@@ -159,9 +160,7 @@ def test_cross_validation_without_scoring_uses_score(blobs, small):
 ROUND_TRIPS = {
     "pickle": lambda e: pickle.loads(pickle.dumps(e)),
     "deepcopy": copy.deepcopy,
-    "skops": lambda e: skops.io.loads(
-        skops.io.dumps(e), trusted=["skae._detector.AutoencoderOutlierDetector"]
-    ),
+    "skops": lambda e: skops.io.loads(skops.io.dumps(e), trusted=TRUSTED_TYPES),
 }
 
 

@@ -1,0 +1,289 @@
+"""The detector as an ONNX graph: a converter that skl2onnx calls.
+
+The graph follows :mod:`skae.core.scoring` operation by operation: float32 up to the
+roots of the energies, float64 from there on.
+"""
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
+from skl2onnx.common.data_types import (
+    DoubleTensorType,
+    FloatTensorType,
+    Int64TensorType,
+)
+from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
+
+from skae.core import engine, scoring
+from skae.core.batching import LARGEST
+from skae.core.gaussian import TINY
+
+DOUBLE, FLOAT = TensorProto.DOUBLE, TensorProto.FLOAT
+
+
+def set_shapes(operator: Any) -> None:
+    """Say what the outputs are."""
+    is_double = any(isinstance(i.type, DoubleTensorType) for i in operator.inputs)
+    label, scores = operator.outputs
+    label.type = Int64TensorType([None, 1])
+    scores.type = (DoubleTensorType if is_double else FloatTensorType)([None, 1])
+
+
+def convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the nodes of a detector."""
+    detector = operator.raw_operator
+    g = _Graph(scope, container)
+    x = g.joined([variable.full_name for variable in operator.inputs], FLOAT)
+    x = g("Clip", x, np.float32(-LARGEST), np.float32(LARGEST))
+    model = engine.Model(
+        detector.architecture_,
+        detector.weights_,
+        detector.statistics_,
+        detector.fitted_score_,
+    )
+    members = [_Member(g, model, *parts) for parts in engine.members_of(model)]
+    scores = [member.scores(x) for member in members]
+    score = g.mean(*scores)
+    decision = g("Sub", score, np.float64(detector.offset_))
+    label, output = (variable.full_name for variable in operator.outputs)
+    is_inlier = g("GreaterOrEqual", decision, np.float64(0))
+    g("Where", is_inlier, np.int64(1), np.int64(-1), output=label)
+    is_double = isinstance(operator.outputs[1].type, DoubleTensorType)
+    kind = DOUBLE if is_double else FLOAT
+    g("Cast", decision, to=kind, output=output)
+
+
+def convert_imputer(scope: Any, operator: Any, container: Any) -> None:
+    """Fill gaps of numbers.
+
+    skl2onnx makes an operator of it that ONNX Runtime has for float32 only.
+    """
+    imputer, types = operator.raw_operator, [v.type for v in operator.inputs]
+    if not all(isinstance(t, (DoubleTensorType, FloatTensorType)) for t in types):
+        return convert_sklearn_imputer(scope, operator, container)
+    fillers = np.asarray(imputer.statistics_, np.float64)
+    if not np.isnan(imputer.missing_values) or np.isnan(fillers).any():
+        raise NotImplementedError(
+            "SimpleImputer is exported for missing_values=nan and where no column is "
+            "empty."
+        )
+    g = _Graph(scope, container)
+    is_double = isinstance(operator.outputs[0].type, DoubleTensorType)
+    kind, dtype = (DOUBLE, np.float64) if is_double else (FLOAT, np.float32)
+    x = g.joined([variable.full_name for variable in operator.inputs], kind)
+    output = operator.outputs[0].full_name
+    g("Where", g("IsNaN", x), fillers.astype(dtype), x, output=output)
+
+
+class _Graph:
+    """Adds nodes to skl2onnx's container; arrays among the inputs become constants."""
+
+    def __init__(self, scope: Any, container: Any) -> None:
+        self.scope, self.container = scope, container
+
+    def __call__(
+        self, operation: str, *inputs: Any, output: str | None = None, **attributes: Any
+    ) -> str:
+        """Add a node and return the name of its output."""
+        names = [i if isinstance(i, str) else self._constant(i) for i in inputs]
+        output = output or self.scope.get_unique_variable_name(operation.lower())
+        self.container.add_node(
+            operation,
+            names,
+            [output],
+            name=self.scope.get_unique_operator_name(operation),
+            **attributes,
+        )
+        return output
+
+    def _constant(self, value: Any) -> str:
+        array = np.asarray(value)
+        name = self.scope.get_unique_variable_name("constant")
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        self.container.add_initializer(name, kind, array.shape, array.ravel())
+        return name
+
+    def joined(self, names: list[str], kind: int) -> str:
+        """Columns side by side, all of one type."""
+        parts = [self("Cast", name, to=kind) for name in names]
+        return parts[0] if len(parts) == 1 else self("Concat", *parts, axis=1)
+
+    def root_mean_square(self, x: str) -> str:
+        """As in :func:`skae.core.gaussian.root_mean_square`, of shape (n, 1)."""
+        last = np.array([1], np.int64)
+        largest = self("ReduceMax", self("Abs", x), last)
+        largest = self("Max", largest, np.float32(TINY))
+        ratio = self("Div", x, largest)
+        mean = self("ReduceMean", self("Mul", ratio, ratio), last)
+        return self("Mul", largest, self("Sqrt", mean))
+
+    def mean(self, *names: str) -> str:
+        """Mean of float64 inputs (ONNX Runtime has Mean for float32 only)."""
+        return self("Div", self("Sum", *names), np.float64(len(names)))
+
+    def hypot(self, a: str, b: str) -> str:
+        """Root of the sum of squares of numbers >= 0, without overflow."""
+        largest = self("Max", a, b, np.float32(TINY))
+        a, b = self("Div", a, largest), self("Div", b, largest)
+        squares = self("Add", self("Mul", a, a), self("Mul", b, b))
+        return self("Mul", largest, self("Sqrt", squares))
+
+    def activation(self, name: str, x: str) -> str:
+        """Apply one of :data:`skae.core.networks.ACTIVATIONS`."""
+        if name == "identity":
+            return x
+        if name == "silu":
+            return self("Mul", x, self("Sigmoid", x))
+        operation, attributes = OPERATIONS[name]
+        return self(operation, x, **attributes)
+
+
+OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "elu": ("Elu", {"alpha": 1.0}),
+    "gelu": ("Gelu", {"approximate": "tanh"}),
+    "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
+    "relu": ("Relu", {}),
+    "sigmoid": ("Sigmoid", {}),
+    "softplus": ("Softplus", {}),
+    "tanh": ("Tanh", {}),
+}
+
+
+class _Member:
+    """One network and its statistics."""
+
+    def __init__(
+        self, g: _Graph, model: engine.Model, weights: dict, statistics: dict
+    ) -> None:
+        self.g = g
+        self.score = model.score
+        self.shape = model.architecture
+        self.weights = weights
+        self.statistics = statistics
+
+    def scores(self, x: str) -> str:
+        """Float64 scores of shape (n, 1)."""
+        g, s = self.g, self.statistics
+        inside = self._project(x)
+        distances = [
+            DISTANCES[function](self, x, inside)
+            for function in scoring.SCORES[self.score]
+        ]
+        roots = [g("Cast", name, to=DOUBLE) for name in distances]
+        energies = [g("Mul", root, root) for root in roots]
+        if self.score != "combined":
+            return g("Neg", energies[0])
+        units = []
+        for i, energy in enumerate(energies):
+            log = g("Log", g("Max", energy, s["log_floor"][i]))
+            units.append(g("Div", g("Sub", log, s["log_mean"][i]), s["log_scale"][i]))
+        return g("Neg", self._soft_maximum(g.mean(*units[:2]), units[2]))
+
+    def _soft_maximum(self, local: str, overall: str) -> str:
+        g = self.g
+        a = g("Mul", local, np.float64(scoring.SHARPNESS))
+        b = g("Mul", overall, np.float64(scoring.SHARPNESS))
+        b = g("Add", b, np.float64(np.log(scoring.GLOBAL_WEIGHT)))
+        larger, smaller = g("Max", a, b), g("Min", a, b)
+        excess = g("Log", g("Add", g("Exp", g("Sub", smaller, larger)), np.float64(1)))
+        return g("Div", g("Add", larger, excess), np.float64(scoring.SHARPNESS))
+
+    def _project(self, x: str) -> str:
+        g, s = self.g, self.statistics
+        offset = g("Sub", x, s["center"])
+        distance = g.root_mean_square(g("Div", offset, s["scale"]))
+        factor = g("Div", s["radius"], g("Max", distance, np.float32(TINY)))
+        shrunk = g("Add", g("Mul", offset, factor), s["center"])
+        return g("Where", g("LessOrEqual", distance, s["radius"]), x, shrunk)
+
+    def _layers(self, part: str, last: str, x: str) -> str:
+        g = self.g
+        n_layers = sum(name.startswith(f"{part}.") for name in self.weights) // 2
+        for i in range(n_layers):
+            layer = f"{part}.{i}"
+            kernel, bias = (self.weights[f"{layer}.{w}"] for w in ("kernel", "bias"))
+            x = g("Gemm", x, kernel, bias)
+            x = g.activation(last if i == n_layers - 1 else self.shape["activation"], x)
+        return x
+
+    def _code(self, inside: str) -> str:
+        return self._layers("encoder", self.shape["activation"], inside)
+
+    def _residual(self, code: str, inside: str) -> str:
+        output = self._layers("decoder", self.shape["output_activation"], code)
+        return self.g("Sub", inside, output)
+
+    def _whitened_length(self, v: str, prefix: str, width: int) -> str:
+        """As in :func:`skae.core.gaussian.distance`, for centred rows."""
+        g, s = self.g, self.statistics
+        components = s[f"{prefix}_components"]
+        rank, full_width = components.shape
+        seen = np.ascontiguousarray(components[:, :width])
+        coordinates = g("MatMul", v, np.ascontiguousarray(seen.T))
+        length = g.root_mean_square(
+            g("Mul", coordinates, s[f"{prefix}_precision_root"])
+        )
+        length = g("Mul", length, np.float32(np.sqrt(rank / full_width)))
+        if rank == full_width:
+            return length
+        if width < full_width:
+            missing = np.array([0, 0, 0, full_width - width], np.int64)
+            v = g("Pad", v, missing)
+        rest = g("Sub", v, g("MatMul", coordinates, components))
+        rest = g("Mul", rest, s[f"{prefix}_rest_root"])
+        return g.hypot(length, g.root_mean_square(rest))
+
+    def reconstruction(self, x: str, inside: str) -> str:
+        g = self.g
+        residual = self._residual(self._code(inside), inside)
+        away = g.root_mean_square(g("Sub", x, inside))
+        return g.hypot(g.root_mean_square(residual), away)
+
+    def joint(self, x: str, inside: str) -> str:
+        g, width = self.g, self.shape["n_features"]
+        code = self._code(inside)
+        v = g("Concat", self._residual(code, inside), code, axis=1)
+        v = g("Sub", v, self.statistics["joint_mean"])
+        full_width = width + self.shape["latent_dim"]
+        away = self._whitened_length(g("Sub", x, inside), "joint", width)
+        return g.hypot(self._whitened_length(v, "joint", full_width), away)
+
+    def _displacement(self, x: str, inside: str) -> str:
+        return self.g("Div", self.g("Sub", x, inside), self.statistics["scale"])
+
+    def latent(self, x: str, inside: str) -> str:
+        g = self.g
+        code = g("Sub", self._code(inside), self.statistics["latent_mean"])
+        length = self._whitened_length(code, "latent", self.shape["latent_dim"])
+        return g.hypot(length, g.root_mean_square(self._displacement(x, inside)))
+
+    def _standardised(self, inside: str) -> str:
+        s = self.statistics
+        return self.g("Div", self.g("Sub", inside, s["center"]), s["scale"])
+
+    def nearest(self, x: str, inside: str) -> str:
+        g, rows = self.g, self.statistics["memory"]
+        u = self._standardised(inside)
+        products = g("MatMul", u, np.ascontiguousarray(rows.T))
+        half_norms = np.square(rows).sum(axis=1) / 2
+        cost = g("Sub", half_norms, products)
+        number = g("ArgMin", cost, axis=1, keepdims=0)
+        difference = g("Sub", u, g("Gather", rows, number, axis=0))
+        away = g.root_mean_square(self._displacement(x, inside))
+        return g.hypot(g.root_mean_square(difference), away)
+
+    def mahalanobis(self, x: str, inside: str) -> str:
+        g, width = self.g, self.shape["n_features"]
+        u = g("Sub", self._standardised(inside), self.statistics["robust_mean"])
+        away = self._whitened_length(self._displacement(x, inside), "robust", width)
+        return g.hypot(self._whitened_length(u, "robust", width), away)
+
+
+DISTANCES = {
+    scoring.reconstruction_distance: _Member.reconstruction,
+    scoring.joint_distance: _Member.joint,
+    scoring.latent_distance: _Member.latent,
+    scoring.nearest_distance: _Member.nearest,
+    scoring.mahalanobis_distance: _Member.mahalanobis,
+}

@@ -1,0 +1,21 @@
+"""Types that skops may build when it loads what this package made."""
+
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics._scorer import _Scorer
+
+from skae import metrics, model_selection
+from skae._detector import AutoencoderOutlierDetector
+
+_TYPES = (
+    AutoencoderOutlierDetector,
+    *(getattr(model_selection, name) for name in model_selection.__all__),
+    metrics.AlarmCost,
+    # What the scorers of skae.metrics, in a fitted search, consist of.
+    metrics._outlier_positive,
+    _Scorer,
+    average_precision_score,
+    f1_score,
+    roc_auc_score,
+)
+
+TRUSTED_TYPES = sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in _TYPES)

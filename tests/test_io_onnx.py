@@ -1,0 +1,193 @@
+"""Exported models give the library's scores and labels, or are refused by name."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import FeatureAgglomeration
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from skae.core.networks import ACTIVATIONS
+from skae.core.scoring import SCORES
+from skae.io import to_onnx
+from skae.model_selection import TunedThresholdDetector
+
+
+def run(model, inputs):
+    """Labels and scores by ONNX Runtime, as vectors."""
+    onnx.checker.check_model(model, full_check=True)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    label, scores = session.run(["label", "scores"], inputs)
+    assert label.dtype == np.int64
+    assert label.shape == scores.shape == (len(label), 1)
+    return label[:, 0], scores[:, 0]
+
+
+def check_equal(estimator, model, X, inputs):
+    """Compare with the library, relative to the score or that of a usual new row."""
+    label, found = run(model, inputs)
+    expected, scores = estimator.decision_function(X), estimator.score_samples(X)
+    detector = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    usual = np.median(np.abs(detector.calibration_scores_))
+    unit = np.maximum(np.abs(scores), usual)
+    assert np.max(np.abs(found - expected) / unit) < 1e-5
+    clear = np.abs(expected) > 1e-5 * unit
+    np.testing.assert_array_equal(label[clear], estimator.predict(X)[clear])
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("score", SCORES)
+def test_pipelines_of_arrays(score, dtype, blobs, small):
+    rows, outliers = (X.astype(dtype) * 3 + 1 for X in blobs)
+    detector = small(anomaly_score=score, hidden_layer_sizes=(16, 8))
+    pipeline = make_pipeline(StandardScaler(), detector).fit(rows)
+    model = to_onnx(pipeline, rows)
+    X = np.vstack([outliers, rows, 1000 * outliers, np.full((1, 6), 1e6, dtype)])
+    assert check_equal(pipeline, model, X, {"X": X}).dtype == dtype
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_ensembles_without_a_pipeline(score, blobs, small):
+    rows, outliers = (X.astype(np.float32) for X in blobs)
+    detector = small(anomaly_score=score, n_estimators=3).fit(rows)
+    check_equal(detector, to_onnx(detector, rows[0:1]), outliers, {"X": outliers})
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(activation, blobs, small):
+    rows, outliers = blobs
+    detector = small(
+        activation=activation,
+        output_activation=activation,
+        anomaly_score="reconstruction",
+    ).fit(rows)
+    check_equal(detector, to_onnx(detector, rows), outliers, {"X": outliers})
+
+
+@pytest.mark.parametrize("score", ["joint", "latent", "mahalanobis"])
+def test_wide_rows_with_covariances_of_low_rank(score, small):
+    rng = np.random.default_rng(0)
+    width = 1030 if score != "joint" else 1022
+    X = rng.normal(size=(120, width)).astype(np.float32)
+    latent = 1030 if score == "latent" else 4
+    detector = small(anomaly_score=score, latent_dim=latent, max_iter=1).fit(X)
+    X = np.vstack([X[:40] * 1.1, 100 * X[:5]])
+    check_equal(detector, to_onnx(detector, X), X, {"X": X})
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """A table of numbers with gaps and of two kinds of categories."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "amount": rng.gamma(2.0, size=400),
+            "age": rng.integers(18, 80, size=400).astype(float),
+            "country": rng.choice(["de", "fr", "Ø"], size=400),
+            "shop": rng.choice(["web", "town"], size=400),
+        }
+    )
+    frame.loc[::7, "age"] = np.nan
+    return frame
+
+
+def test_pipelines_of_data_frames(mixed, small):
+    encode = make_column_transformer(
+        (make_pipeline(SimpleImputer(), StandardScaler()), ["amount", "age"]),
+        (OneHotEncoder(handle_unknown="ignore"), ["country", "shop"]),
+        sparse_threshold=0,
+    )
+    pipeline = make_pipeline(encode, small()).fit(mixed)
+    model = to_onnx(pipeline, mixed)
+    assert [i.name for i in model.graph.input] == list(mixed.columns)
+    test = mixed.head(50).copy()
+    test.loc[3, "country"] = "elsewhere"
+    test.loc[4, "amount"] = 1e4
+    inputs = {name: test[[name]].to_numpy() for name in test}
+    check_equal(pipeline, model, test, inputs)
+
+
+def test_columns_of_several_types_without_a_transformer(small):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "a": rng.normal(size=100),
+            "b": rng.integers(3, size=100),
+            "c": rng.normal(size=100).astype(np.float32),
+        }
+    )
+    detector = small().fit(frame)
+    inputs = {name: frame[[name]].to_numpy() for name in frame}
+    check_equal(detector, to_onnx(detector, frame), frame, inputs)
+
+
+@settings(max_examples=20)
+@given(
+    n_features=st.integers(1, 6),
+    latent_dim=st.integers(1, 5),
+    n_hidden=st.integers(0, 2),
+    score=st.sampled_from(sorted(SCORES)),
+    seed=st.integers(0, 100),
+)
+def test_any_shape(small, n_features, latent_dim, n_hidden, score, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, n_features)) * 10.0 ** rng.integers(-1, 2)
+    detector = small(
+        hidden_layer_sizes=(5,) * n_hidden,
+        latent_dim=latent_dim,
+        anomaly_score=score,
+        max_iter=2,
+    ).fit(X)
+    test = np.vstack([rng.normal(size=(30, n_features)) * X.std(), 100 * X])
+    check_equal(detector, to_onnx(detector, X), test, {"X": test})
+
+
+def test_thresholds_and_nan(blobs, small):
+    rows, outliers = blobs
+    detector = small().fit(rows).calibrate(rows, contamination=0.2)
+    X = outliers.copy()
+    X[0, 0] = np.nan
+    label, scores = run(to_onnx(detector, rows), {"X": X})
+    np.testing.assert_array_equal(label[1:], detector.predict(X[1:]))
+    assert label[0] == -1
+    assert np.isnan(scores[0])
+
+
+def test_what_cannot_be_exported_is_named(blobs, small):
+    rows, _ = blobs
+    with pytest.raises(NotFittedError):
+        to_onnx(small(), rows)
+    with pytest.raises(TypeError, match="Got LogisticRegression"):
+        to_onnx(LogisticRegression(), rows)
+    with pytest.raises(TypeError, match="Got TunedThresholdDetector"):
+        to_onnx(TunedThresholdDetector(small()), rows)
+    middle = make_pipeline(small(), small()).fit(rows)
+    with pytest.raises(ValueError, match="before the last step"):
+        to_onnx(middle, rows)
+    unknown = make_pipeline(FeatureAgglomeration(3), small()).fit(rows)
+    with pytest.raises(ValueError, match="FeatureAgglomeration"):
+        to_onnx(unknown, rows)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows(small):
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(20, 20))
+    X = rng.normal(size=(100_000, 20)) @ mixing
+    detector = small(hidden_layer_sizes=(256,), latent_dim=128)
+    pipeline = make_pipeline(StandardScaler(), detector).fit(X[:20_000])
+    model = to_onnx(pipeline, X)
+    for start in range(0, len(X), 10_000):
+        part = X[start : start + 10_000]
+        check_equal(pipeline, model, part, {"X": part})
