@@ -204,6 +204,10 @@ def test_only_fitted_detectors_are_saved(small, blobs, tmp_path):
     unnamed = small().fit(blobs[0]).set_params(optimizer=object())
     with pytest.raises(TypeError, match="Only functions and classes"):
         save(unnamed, tmp_path / "a")
+    named = small().fit(blobs[0])
+    named.feature_names_in_ = np.array(["x" * 2_000_000] * 6, dtype=object)
+    with pytest.raises(ValueError, match="names of the 6 features take more than"):
+        save(named, tmp_path / "a")
     assert not os.listdir(tmp_path)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import FeatureAgglomeration
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -132,7 +133,7 @@ def test_columns_of_several_types_without_a_transformer(small):
     check_equal(detector, to_onnx(detector, frame), frame, inputs)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     n_features=st.integers(1, 6),
     latent_dim=st.integers(1, 5),
@@ -164,20 +165,60 @@ def test_thresholds_and_nan(blobs, small):
     assert np.isnan(scores[0])
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_tuned_thresholds_are_exported(outside, blobs, small):
+    rows, outliers = blobs
+    X = np.vstack([rows[:150], outliers])
+    y = np.repeat([1, -1], [150, len(outliers)])
+    if outside:
+        tuned = TunedThresholdDetector(make_pipeline(StandardScaler(), small()), cv=2)
+    else:
+        tuned = make_pipeline(StandardScaler(), TunedThresholdDetector(small(), cv=2))
+    tuned.fit(X, y)
+    label, scores = run(to_onnx(tuned, X), {"X": X})
+    np.testing.assert_array_equal(label, tuned.predict(X))
+    np.testing.assert_allclose(scores, tuned.decision_function(X), atol=1e-4)
+    inner = tuned.estimator_ if outside else tuned[-1].estimator_
+    assert (inner.predict(X) != label).any()
+
+
 def test_what_cannot_be_exported_is_named(blobs, small):
     rows, _ = blobs
     with pytest.raises(NotFittedError):
         to_onnx(small(), rows)
     with pytest.raises(TypeError, match="Got LogisticRegression"):
         to_onnx(LogisticRegression(), rows)
-    with pytest.raises(TypeError, match="Got TunedThresholdDetector"):
+    with pytest.raises(NotFittedError):
         to_onnx(TunedThresholdDetector(small()), rows)
+    with pytest.raises(TypeError, match="Got IsolationForest"):
+        to_onnx(TunedThresholdDetector(IsolationForest()).fit(rows), rows)
     middle = make_pipeline(small(), small()).fit(rows)
     with pytest.raises(ValueError, match="before the last step"):
         to_onnx(middle, rows)
     unknown = make_pipeline(FeatureAgglomeration(3), small()).fit(rows)
     with pytest.raises(ValueError, match="FeatureAgglomeration"):
         to_onnx(unknown, rows)
+
+
+def test_gaps_that_cannot_be_filled_are_named(small):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    X[::5, 1] = -1.0
+    pipeline = make_pipeline(SimpleImputer(missing_values=-1.0), small()).fit(X)
+    with pytest.raises(ValueError, match="SimpleImputer is exported for"):
+        to_onnx(pipeline, X)
+
+
+def test_categories_are_filled_too(mixed, small):
+    frame = mixed[["shop", "amount", "age"]].dropna()
+    frame.loc[::9, "shop"] = "?"
+    fill = SimpleImputer(missing_values="?", strategy="most_frequent")
+    encode = make_column_transformer(
+        (make_pipeline(fill, OneHotEncoder()), ["shop"]),
+        (StandardScaler(), ["amount", "age"]),
+    )
+    pipeline = make_pipeline(encode, small()).fit(frame)
+    inputs = {name: frame[[name]].to_numpy() for name in frame}
+    check_equal(pipeline, to_onnx(pipeline, frame), frame, inputs)
 
 
 @pytest.mark.slow

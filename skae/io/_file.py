@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skae import __version__
 from skae._detector import AutoencoderOutlierDetector
 from skae._validation import check_parameters
 from skae.io._optional import optional
@@ -34,7 +35,7 @@ DIGEST = re.compile(rb'\\"sha256\\": \\"([0-9a-f]{64})\\"')
 END_OF_TENSOR = re.compile(rb'"data_offsets":\[\d+,(\d{1,20})\]')
 NO_DIGEST = "0" * 64
 
-PACKAGES = ("skae", "numpy", "scikit-learn", "jax", "flax", "optax")
+PACKAGES = ("numpy", "scikit-learn", "jax", "flax", "optax")
 
 # Fitted attributes that are dicts of arrays, with the name that tensors start with.
 GROUPS = {"weights": "weights_", "statistics": "statistics_", "history": "history_"}
@@ -164,8 +165,8 @@ def _encode(detector: AutoencoderOutlierDetector) -> bytes:
         "sha256": NO_DIGEST,
         "schema": SCHEMA,
         "class": type(detector).__name__,
-        "versions": {name: metadata.version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": {"skae": __version__, "python": platform.python_version()}
+        | {name: metadata.version(name) for name in PACKAGES},
         "parameters": {
             name: _plain(value) for name, value in detector.get_params(False).items()
         },
@@ -179,6 +180,11 @@ def _encode(detector: AutoencoderOutlierDetector) -> bytes:
         {name: np.array(value, order="C") for name, value in tensors.items()},
         {"skae": json.dumps(header, allow_nan=False)},
     )
+    if struct.unpack("<Q", data[:8])[0] > MAX_HEADER_BYTES:
+        raise ValueError(
+            f"The names of the {detector.n_features_in_} features take more than the "
+            f"{MAX_HEADER_BYTES} bytes that a header may have."
+        )
     return _with_digest(data, hashlib.sha256(data).hexdigest())
 
 

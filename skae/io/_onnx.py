@@ -1,5 +1,6 @@
 """Export to ONNX."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._detector import AutoencoderOutlierDetector
 from skae.io._optional import optional
+from skae.model_selection import TunedThresholdDetector
 
 # The first set of operators with Gelu; in ONNX Runtime since version 1.17.
 OPSET = 20
@@ -19,9 +21,10 @@ def to_onnx(estimator, X):
 
     Parameters
     ----------
-    estimator : AutoencoderOutlierDetector or Pipeline
-        Fitted. The other steps of a Pipeline must be estimators that skl2onnx knows,
-        such as StandardScaler, SimpleImputer, OneHotEncoder and ColumnTransformer.
+    estimator : AutoencoderOutlierDetector, TunedThresholdDetector or Pipeline
+        Fitted. A tuned threshold becomes that of the model. The other steps of a
+        Pipeline must be estimators that skl2onnx knows, such as StandardScaler,
+        SimpleImputer, OneHotEncoder and ColumnTransformer.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
         At least one row of the kind that the model will get. It gives the inputs their
         names and types: an array makes one input ``X``, a data frame one per column.
@@ -62,7 +65,7 @@ def to_onnx(estimator, X):
     >>> [output.name for output in model.graph.output]
     ['label', 'scores']
     """
-    _check(estimator)
+    estimator = _exportable(estimator)
     skl2onnx = optional("skl2onnx", "onnx")
     from skl2onnx.algebra.type_helper import guess_initial_types
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
@@ -88,17 +91,27 @@ def to_onnx(estimator, X):
         raise ValueError(f"A step cannot be exported to ONNX: {error}") from error
 
 
-def _check(estimator: Any) -> None:
-    is_pipeline = isinstance(estimator, Pipeline)
-    steps = [step for _, step in estimator.steps] if is_pipeline else [estimator]
-    if not isinstance(steps[-1], AutoencoderOutlierDetector):
+def _exportable(estimator: Any) -> Any:
+    """Return the detector, or the Pipeline, with the threshold that it really uses."""
+    if isinstance(estimator, TunedThresholdDetector):
+        check_is_fitted(estimator)
+        inner = copy.deepcopy(_exportable(estimator.estimator_))
+        last = inner[-1] if isinstance(inner, Pipeline) else inner
+        last.offset_ = estimator.offset_
+        return inner
+    if isinstance(estimator, Pipeline):
+        *others, (name, last) = estimator.steps
+        if any(isinstance(step, AutoencoderOutlierDetector) for _, step in others):
+            raise ValueError(
+                "An AutoencoderOutlierDetector as a transformer, before the last step "
+                "of a Pipeline, cannot be exported to ONNX."
+            )
+        return Pipeline([*others, (name, _exportable(last))])
+    if not isinstance(estimator, AutoencoderOutlierDetector):
         raise TypeError(
-            "to_onnx exports an AutoencoderOutlierDetector or a Pipeline that ends in "
-            f"one. Got {type(steps[-1]).__name__}."
-        )
-    if any(isinstance(step, AutoencoderOutlierDetector) for step in steps[:-1]):
-        raise ValueError(
-            "An AutoencoderOutlierDetector as a transformer, before the last step of a "
-            "Pipeline, cannot be exported to ONNX."
+            "to_onnx exports an AutoencoderOutlierDetector, a TunedThresholdDetector "
+            "around one, or a Pipeline that ends in one. Got "
+            f"{type(estimator).__name__}."
         )
     check_is_fitted(estimator)
+    return estimator
