@@ -30,6 +30,12 @@ NEEDS = {
     "keras-jax": "keras",
     "keras-torch": "keras",
 }
+LABELS = {
+    "n_rows": "rows",
+    "n_features": "features",
+    "hidden": "width of the hidden layers",
+    "batch_size": "rows in a batch",
+}
 VERSIONS = ("numpy", "jax", "flax", "optax", "scikit-learn", "pyod", "keras", "torch")
 
 
@@ -176,10 +182,11 @@ def plot(options):
         shown = [v[0] if isinstance(v, tuple) else v for v in values]
         results = {v: scenarios.get(f"sweep-{swept}-{v}") for v in shown}
         results = {v: r["median_seconds"] for v, r in results.items() if r}
-        for peer in dict.fromkeys(peer for r in results.values() for peer in r):
+        peers = dict.fromkeys(peer for r in results.values() for peer in r)
+        for marker, peer in zip("osd^vx", peers, strict=False):
             pairs = [(v, r[peer]) for v, r in results.items() if peer in r]
-            axis.loglog(*zip(*pairs, strict=True), marker="o", label=peer)
-        axis.set(xlabel=swept, ylabel="seconds of a fit")
+            axis.loglog(*zip(*pairs, strict=True), marker=marker, label=peer)
+        axis.set(xlabel=LABELS[swept], ylabel="seconds of a fit")
     axes[0, 0].legend()
     figure.savefig(options.out, dpi=100)
 
