@@ -49,18 +49,42 @@ class AutoencoderOutlierDetector(
         Activation of the output, from the same list.
     dropout : float, default=0.0
         Share of hidden units dropped in training, in [0, 1).
-    corruption : {"gaussian"} or None, default="gaussian"
-        Noise added to the input while training; the target stays clean [1]_.
+    corruption : {"gaussian", "masking", "salt_and_pepper", "swap"} or None, \
+            default="gaussian"
+        What happens to the input while training; the target stays clean [1]_.
+        "gaussian" adds noise. The others replace cells: by the mean of their feature
+        ("masking"), by its lowest or highest value ("salt_and_pepper"), by its value
+        in another row of the batch ("swap").
     corruption_scale : float or (float, float), default=(0.05, 1.0)
-        Standard deviation of the noise, in training standard deviations of each
-        feature. A pair draws one scale per row, log-uniform between the two.
-    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
-        Reconstruction loss, averaged over features.
+        Standard deviation of gaussian noise, in training standard deviations of each
+        feature; share of cells to replace, at most 1, otherwise. A pair draws one
+        scale per row, log-uniform between the two.
+    loss : {"absolute_error", "binary_cross_entropy", "correntropy", "huber", \
+            "squared_error"}, default="squared_error"
+        Reconstruction loss, averaged over features. "correntropy" is
+        ``1 - exp(-residual ** 2 / 2)``, to which gross outliers hardly matter [3]_.
+        "binary_cross_entropy" needs values in [0, 1] and
+        ``output_activation="sigmoid"``. Scores measure squared residuals in any case.
     alpha : float, default=0.0
         Strength of the L2 penalty on weights: ``alpha * sum(kernel ** 2)``.
+    l1_weights : float, default=0.0
+        Strength of the L1 penalty on weights: ``l1_weights * sum(abs(kernel))``.
     l1_activity : float, default=0.0
         Strength of the L1 penalty on the code, summed over units and averaged over
         rows. It makes codes sparse.
+    l2_activity : float, default=0.0
+        Strength of the L2 penalty on the code, the sum of squares over units averaged
+        over rows.
+    sparsity : float, default=0.0
+        Strength of the divergence ``KL(sparsity_target || mean activation)`` [4]_,
+        summed over units of the code, with means over the batch. Needs
+        ``activation="sigmoid"``.
+    sparsity_target : float, default=0.05
+        Mean activation, in (0, 1), that ``sparsity`` pulls each unit to.
+    contraction : float, default=0.0
+        Strength of the penalty on the squared Frobenius norm of the encoder's
+        Jacobian, averaged over rows [5]_. It is exact if the code or the rows are at
+        most 8 wide, and estimated by one random projection for each row otherwise.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         "sgd" has Nesterov momentum 0.9. A callable gets the learning rate and returns
         an optax transformation; it must be defined at the top level of a module.
@@ -171,6 +195,12 @@ class AutoencoderOutlierDetector(
     .. [2] Rousseeuw, P. J., Van Driessen, K. (1999). A fast algorithm for the minimum
        covariance determinant estimator. Technometrics 41.
        https://doi.org/10.1080/00401706.1999.10485670
+    .. [3] Liu, W., Pokharel, P., Principe, J. (2007). Correntropy: properties and
+       applications in non-Gaussian signal processing. IEEE Transactions on Signal
+       Processing 55. https://doi.org/10.1109/TSP.2007.896065
+    .. [4] Ng, A. (2011). Sparse autoencoder. CS294A lecture notes, Stanford.
+    .. [5] Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011).
+       Contractive auto-encoders: explicit invariance during feature extraction. ICML.
 
     Examples
     --------
@@ -199,7 +229,12 @@ class AutoencoderOutlierDetector(
         corruption_scale=(0.05, 1.0),
         loss="squared_error",
         alpha=0.0,
+        l1_weights=0.0,
         l1_activity=0.0,
+        l2_activity=0.0,
+        sparsity=0.0,
+        sparsity_target=0.05,
+        contraction=0.0,
         optimizer="adamw",
         weight_decay=1e-5,
         learning_rate=2e-3,
@@ -229,7 +264,12 @@ class AutoencoderOutlierDetector(
         self.corruption_scale = corruption_scale
         self.loss = loss
         self.alpha = alpha
+        self.l1_weights = l1_weights
         self.l1_activity = l1_activity
+        self.l2_activity = l2_activity
+        self.sparsity = sparsity
+        self.sparsity_target = sparsity_target
+        self.contraction = contraction
         self.optimizer = optimizer
         self.weight_decay = weight_decay
         self.learning_rate = learning_rate

@@ -39,6 +39,10 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
             raise ValueError(
                 "sample_weight must leave at least 2 rows of positive weight. Got 1."
             )
+    if parameters["loss"] == "binary_cross_entropy":
+        _check_unit_interval(X, "X")
+        if X_val is not None:
+            _check_unit_interval(X_val, "X_val")
     if X_val is not None:
         _warn_of_few(X_val)
     with engine.device_context(parameters["device"]):
@@ -53,6 +57,15 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
         attributes = make(members, cross_fit=True)
         reporter.end(attributes)
         return attributes
+
+
+def _check_unit_interval(X, name):
+    low, high = engine.extremes(X)
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"loss='binary_cross_entropy' needs values in [0, 1]. {name} has values "
+            f"from {low:.4g} to {high:.4g}: put a MinMaxScaler in front."
+        )
 
 
 def _train(parameters, split, seeds, previous, make, reporter, n_epochs):

@@ -12,7 +12,12 @@ NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "latent_dim": (Integral, 1, np.inf, "left"),
     "dropout": (Real, 0, 1, "left"),
     "alpha": (Real, 0, np.inf, "left"),
+    "l1_weights": (Real, 0, np.inf, "left"),
     "l1_activity": (Real, 0, np.inf, "left"),
+    "l2_activity": (Real, 0, np.inf, "left"),
+    "sparsity": (Real, 0, np.inf, "left"),
+    "sparsity_target": (Real, 0, 1, "neither"),
+    "contraction": (Real, 0, np.inf, "left"),
     "weight_decay": (Real, 0, np.inf, "left"),
     "learning_rate": (Real, 0, np.inf, "neither"),
     "batch_size": (Integral, 1, np.inf, "left"),
@@ -41,6 +46,9 @@ OR_AUTO = ("max_iter", "contamination")
 OR_NONE = ("corruption", "decoder_layer_sizes", "device")
 FLAGS = ("early_stopping", "warm_start")
 SEQUENCES = ("hidden_layer_sizes", "decoder_layer_sizes")
+
+# Corruptions whose scale is a share of the cells.
+OF_CELLS = ("masking", "swap", "salt_and_pepper")
 
 OWNER = "AutoencoderOutlierDetector"
 
@@ -143,6 +151,22 @@ def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) 
                 refuse(name, f"'auto' or {_range(name)}", value)
         else:
             check_number(name, value)
+    _check_together(parameters)
+
+
+def _check_together(parameters: Mapping[str, Any]) -> None:
+    """Refuse values that make no sense beside those of other parameters."""
+    activation, output = parameters["activation"], parameters["output_activation"]
+    if parameters["sparsity"] > 0 and activation != "sigmoid":
+        # The divergence is one of probabilities.
+        refuse("activation", "'sigmoid' with sparsity > 0", activation)
+    if parameters["loss"] == "binary_cross_entropy" and output != "sigmoid":
+        wanted = "'sigmoid' with loss='binary_cross_entropy'"
+        refuse("output_activation", wanted, output)
+    corruption, scale = parameters["corruption"], parameters["corruption_scale"]
+    if corruption in OF_CELLS and np.max(scale) > 1:
+        wanted = f"a share of the cells, at most 1, with corruption={corruption!r}"
+        refuse("corruption_scale", wanted, scale)
 
 
 def _check_choice(name: str, value: Any, registry: Mapping[str, Any]) -> None:

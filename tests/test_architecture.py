@@ -25,7 +25,7 @@ CORE = {
     "memory": {"gaussian"},
     "networks": {"config"},
     "corruptions": {"config"},
-    "penalties": {"losses", "networks"},
+    "penalties": {"config", "losses", "networks"},
     "training": {
         "compilation",
         "batching",

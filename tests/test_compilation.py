@@ -46,6 +46,8 @@ def test_float_parameters_row_counts_and_seeds_compile_nothing(blobs, small):
         "dropout": 0.1,
         "alpha": 1e-3,
         "l1_activity": 1e-3,
+        "contraction": 1e-3,
+        "corruption": "swap",
         "n_estimators": 2,
         "optimizer": "adamw",
     }
@@ -57,6 +59,8 @@ def test_float_parameters_row_counts_and_seeds_compile_nothing(blobs, small):
         "dropout": 0.2,
         "alpha": 1e-2,
         "l1_activity": 1e-1,
+        "contraction": 1e-2,
+        "sparsity_target": 0.3,
         "learning_rate": np.float64(0.003),
         "weight_decay": 0.1,
         "corruption_scale": 0.3,

@@ -601,7 +601,12 @@ BAD = {
     "corruption_scale": [0, -1, (1.0, 0.5), (0.1,), (0, 1), "a", None, (0.1, np.inf)],
     "loss": ["mse", None],
     "alpha": [-1, np.nan, None],
+    "l1_weights": [-1, None],
     "l1_activity": [-1e-9, "x"],
+    "l2_activity": [-1, np.inf],
+    "sparsity": [-0.1, None, True],
+    "sparsity_target": [0, 1, -0.5, "low", None],
+    "contraction": [-1, np.nan],
     "optimizer": ["adagrad", None],
     "weight_decay": [-1, None],
     "learning_rate": [0, -1, np.inf, None],
@@ -713,3 +718,47 @@ def test_trimming_works_with_few_rows_and_equal_rows(small):
             warnings.simplefilter("ignore")
             scores = small(trim=0.49).fit(rows).score_samples(rows)
         assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"sparsity": 0.1}, "'activation' .* 'sigmoid' with sparsity > 0. Got 'gelu'"),
+        (
+            {"loss": "binary_cross_entropy"},
+            "'output_activation' .* 'sigmoid' with loss='binary_cross_entropy'",
+        ),
+        (
+            {"corruption": "masking", "corruption_scale": 1.5},
+            "a share of the cells, at most 1, with corruption='masking'. Got 1.5",
+        ),
+        (
+            {"corruption": "swap", "corruption_scale": (0.5, 1.1)},
+            r"corruption='swap'. Got \(0.5, 1.1\)",
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(parameters, message, blobs, small):
+    with pytest.raises(ValueError, match=message):
+        small(**parameters).fit(blobs[0])
+
+
+def test_cross_entropy_wants_probabilities_to_train_on_and_scores_anything(
+    blobs, small
+):
+    rows, outliers = blobs
+    rows = (rows - rows.min(axis=0)) / np.ptp(rows, axis=0)
+    detector = small(
+        loss="binary_cross_entropy",
+        output_activation="sigmoid",
+        anomaly_score="reconstruction",
+        max_iter=60,
+    )
+    with pytest.raises(ValueError, match=r"X has values from 0 to 2: put a MinMaxSc"):
+        detector.fit(2 * rows)
+    with pytest.raises(ValueError, match="X_val has values from -1 to"):
+        detector.fit(rows, X_val=rows - 1)
+    detector.fit(rows)
+    assert detector.history_["loss"][-1] < detector.history_["loss"][0]
+    assert (detector.score_samples(rows + 2) < detector.score_samples(rows)).all()
+    assert np.isfinite(detector.score_samples(1e6 * outliers)).all()

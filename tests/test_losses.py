@@ -13,24 +13,33 @@ def huber(residual):
     return np.where(size <= 1, 0.5 * size**2, size - 0.5)
 
 
+def cross_entropy(x, x_hat):
+    x_hat = np.clip(x_hat, 2**-20, 1 - 2**-20)
+    return -x * np.log(x_hat) - (1 - x) * np.log(1 - x_hat)
+
+
 ORACLES = {
-    "squared_error": np.square,
-    "absolute_error": np.abs,
-    "huber": huber,
+    "squared_error": lambda x, x_hat: np.square(x - x_hat),
+    "absolute_error": lambda x, x_hat: np.abs(x - x_hat),
+    "huber": lambda x, x_hat: huber(x - x_hat),
+    "binary_cross_entropy": cross_entropy,
+    "correntropy": lambda x, x_hat: 1 - np.exp(-np.square(x - x_hat) / 2),
 }
 
-pairs = hnp.array_shapes(min_dims=2, max_dims=2, max_side=8).flatmap(
-    lambda shape: st.tuples(
-        *[hnp.arrays(np.float32, shape, elements=st.floats(-1e3, 1e3, width=32))] * 2
+
+def pairs(low, high):
+    elements = st.floats(low, high, width=32)
+    return hnp.array_shapes(min_dims=2, max_dims=2, max_side=8).flatmap(
+        lambda shape: st.tuples(*[hnp.arrays(np.float32, shape, elements=elements)] * 2)
     )
-)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@given(pair=pairs)
-def test_loss_is_the_mean_over_features_of_its_formula(name, pair):
-    x, x_hat = pair
-    expected = ORACLES[name](x.astype(float) - x_hat).mean(axis=1)
+@given(data=st.data())
+def test_loss_is_the_mean_over_features_of_its_formula(name, data):
+    is_probability = name == "binary_cross_entropy"
+    x, x_hat = data.draw(pairs(0, 1) if is_probability else pairs(-1e3, 1e3))
+    expected = ORACLES[name](x.astype(float), x_hat.astype(float)).mean(axis=1)
     for function in (LOSSES[name], jax.jit(LOSSES[name])):
         result = np.asarray(function(x, x_hat))
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)

@@ -34,6 +34,24 @@ EXPECTED_FAILURES = {
 }
 SMALL = {"hidden_layer_sizes": (16,), "latent_dim": 4, "max_iter": 20}
 
+# Values that accept any table; binary cross-entropy wants values in [0, 1].
+FAMILY = [
+    {"corruption": None},
+    {"corruption": "masking"},
+    {"corruption": "swap"},
+    {"corruption": "salt_and_pepper"},
+    {"loss": "absolute_error"},
+    {"loss": "huber"},
+    {"loss": "correntropy"},
+    {"alpha": 1e-4},
+    {"l1_weights": 1e-4},
+    {"l1_activity": 1e-3},
+    {"l2_activity": 1e-3},
+    {"sparsity": 1e-3, "activation": "sigmoid"},
+    {"contraction": 1e-3},
+    {"trim": 0.2},
+]
+
 pytestmark = [
     # Checks feed columns of any scale.
     pytest.mark.filterwarnings("ignore:Column"),
@@ -49,12 +67,25 @@ pytestmark = [
         AutoencoderOutlierDetector(n_estimators=2, **SMALL),
         AutoencoderOutlierDetector(early_stopping=True, **SMALL),
         AutoencoderOutlierDetector(contamination=0.1, **SMALL),
+        AutoencoderOutlierDetector(
+            corruption="swap", loss="correntropy", contraction=1e-3, **SMALL
+        ),
         AutoencoderOutlierDetector(**SMALL | {"latent_dim": 1}),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
     xfail_strict=True,
 )
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [AutoencoderOutlierDetector(**SMALL | value) for value in FAMILY],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+    xfail_strict=True,
+)
+def test_scikit_learn_checks_of_the_family(estimator, check):
     check(estimator)
 
 

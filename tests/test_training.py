@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.core import corruptions, engine, networks, penalties, training
+from skae.core import engine, networks, training
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
+from skae.core.corruptions import CORRUPTIONS
+from skae.core.losses import LOSSES
+from skae.core.penalties import PENALTIES
 
 NETWORK = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity")
 
@@ -28,22 +31,25 @@ def hyperparameters(dtype=np.float32, **penalty_strengths):
     return Hyperparameters(
         *map(dtype, (0.01, 0.0, 0.0, 0.1, 0.1)),
         {name: dtype(value) for name, value in penalty_strengths.items()},
+        dtype(0.05),
         dtype(10),
-        np.ones(4, dtype),
+        *(np.full(4, value, dtype) for value in (1, 0, -2, 2)),
     )
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_weights_count_like_repeated_rows_in_float64(loss):
     """In place of scikit-learn's check, which mini-batches cannot pass."""
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(9, 4))
+    # Inside (0, 1), where every loss and penalty is defined.
+    network = NetworkConfig(4, (6,), 3, (6,), "sigmoid", "sigmoid")
+    x = rng.uniform(0.1, 0.9, size=(9, 4))
     weight = rng.integers(1, 5, size=9)
-    config = configure(loss=loss, penalties=("alpha", "l1_activity"))
-    params = networks.init(rng, config=NETWORK)
+    config = configure(loss=loss, penalties=tuple(PENALTIES))
+    params = networks.init(rng, config=network)
     with jax.enable_x64(True):
         params = {name: value.astype(np.float64) for name, value in params.items()}
-        hyper = hyperparameters(np.float64, alpha=0.01, l1_activity=0.1)
+        hyper = hyperparameters(np.float64, **dict.fromkeys(PENALTIES, 0.1))
 
         def objective(params, x, weight):
             return training.objective(
@@ -52,7 +58,7 @@ def test_weights_count_like_repeated_rows_in_float64(loss):
                 x,
                 weight,
                 hyper,
-                network=NETWORK,
+                network=network,
                 training=config,
             )
 
@@ -81,30 +87,13 @@ def test_weights_count_like_repeated_rows_in_float64(loss):
         np.testing.assert_allclose((ahead - behind) / (2 * step), slope, rtol=1e-6)
 
 
-def test_penalties_equal_their_formulas():
-    rng = np.random.default_rng(0)
-    params = networks.init(rng, config=NETWORK)
-    code = rng.normal(size=(7, 3)).astype(np.float32)
-    weight = rng.uniform(size=7).astype(np.float32)
-    kernels = [v for k, v in params.items() if k.endswith("kernel")]
-    expected = {
-        "alpha": sum((k.astype(float) ** 2).sum() for k in kernels),
-        "l1_activity": (np.abs(code).sum(axis=1) * weight).sum() / 7,
-    }
-    assert set(expected) == set(penalties.PENALTIES)
-    for name, function in penalties.PENALTIES.items():
-        for run in (function, jax.jit(function)):
-            np.testing.assert_allclose(
-                run(params, code, weight), expected[name], rtol=1e-5
-            )
-
-
-def test_padding_rows_change_nothing():
+@pytest.mark.parametrize("corruption", [None, *CORRUPTIONS])
+def test_padding_rows_change_nothing(corruption):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(8, 4)).astype(np.float32)
     weight = np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32)
     params = networks.init(rng, config=NETWORK)
-    config = configure(penalties=("l1_activity",))
+    config = configure(penalties=tuple(PENALTIES), corruption=corruption)
 
     def objective(x):
         return training.objective(
@@ -112,7 +101,7 @@ def test_padding_rows_change_nothing():
             jax.random.key(0),
             x,
             weight,
-            hyperparameters(l1_activity=1.0),
+            hyperparameters(**dict.fromkeys(PENALTIES, 1.0)),
             network=NETWORK,
             training=config,
         )
@@ -120,32 +109,6 @@ def test_padding_rows_change_nothing():
     other = x.copy()
     other[5:] = 100
     assert objective(x) == objective(other)
-
-
-def test_gaussian_noise_has_the_given_scales():
-    hyper = hyperparameters()._replace(
-        corruption_low=np.float32(0.05),
-        corruption_high=np.float32(0.8),
-        feature_scale=np.array([1.0, 10.0, 0.0], np.float32),
-    )
-    x = np.full((20_000, 3), 7, np.float32)
-    noise = np.asarray(corruptions.gaussian(jax.random.key(0), x, hyper)) - x
-    assert not noise[:, 2].any()
-    np.testing.assert_allclose(noise[:, 1].std() / noise[:, 0].std(), 10, rtol=0.02)
-    # Mean square of a scale that is log-uniform between the two.
-    expected = (0.8**2 - 0.05**2) / (2 * np.log(0.8 / 0.05))
-    np.testing.assert_allclose(noise[:, 0].var(), expected, rtol=0.05)
-    assert abs(noise[:, 0].mean()) < 0.01
-
-    single = hyper._replace(corruption_high=np.float32(0.05))
-    noise = np.asarray(corruptions.gaussian(jax.random.key(0), x, single)) - x
-    np.testing.assert_allclose(noise[:, 0].std(), 0.05, rtol=0.02)
-
-
-def test_no_corruption_leaves_rows_clean():
-    x = np.ones((3, 4), np.float32)
-    result = corruptions.corrupt(None, x, hyperparameters(), corruption=None)
-    np.testing.assert_array_equal(result, x)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -190,21 +153,6 @@ def test_a_linear_network_comes_close_to_principal_components():
     left_over = np.linalg.svd(X, compute_uv=False)[3:]
     optimum = (left_over**2).sum() / X.size
     assert optimum < -detector.score_samples(X).mean() < 1.01 * optimum
-
-
-def test_penalties_do_their_work(blobs, small):
-    rows, _ = blobs
-    plain, sparse, decayed = (
-        small(activation="relu", max_iter=60, **penalty).fit(rows)
-        for penalty in ({}, {"l1_activity": 0.3}, {"alpha": 0.01})
-    )
-    plain_codes, sparse_codes = plain.transform(rows), sparse.transform(rows)
-    assert np.abs(sparse_codes).mean() < 0.5 * np.abs(plain_codes).mean()
-
-    def size(detector):
-        return sum((w**2).sum() for k, w in detector.weights_.items() if "kernel" in k)
-
-    assert size(decayed) < 0.8 * size(plain)
 
 
 def test_dropout_changes_training_and_not_scoring(blobs, small):
@@ -406,3 +354,36 @@ def test_unknown_device_is_refused_by_name(blobs, small):
         small(device="cpu").fit(rows).score_samples(rows),
         small().fit(rows).score_samples(rows),
     )
+
+
+def test_training_with_gross_outliers():
+    """Trimming and correntropy keep a fifth of gross outliers from being learnt."""
+    from sklearn.metrics import roc_auc_score
+
+    from skae import AutoencoderOutlierDetector
+
+    def areas(seed):
+        rng = np.random.default_rng(seed)
+        mixing, other = rng.normal(size=(10, 20)), rng.normal(size=(5, 20))
+        rows = rng.normal(size=(2000, 10)) @ mixing + 0.3 * rng.normal(size=(2000, 20))
+        outliers = 4 * rng.normal(size=(700, 5)) @ other
+        X = np.vstack([rows[:800], outliers[:200]])
+        test = np.vstack([rows[800:], outliers[200:]])
+        is_outlier = np.repeat([0, 1], [1200, 500])
+        center, scale = X.mean(axis=0), X.std(axis=0)
+        for robust in ({}, {"trim": 0.25}, {"loss": "correntropy"}):
+            detector = AutoencoderOutlierDetector(
+                hidden_layer_sizes=(64,),
+                latent_dim=10,
+                corruption=None,
+                max_iter=60,
+                anomaly_score="reconstruction",
+                random_state=seed,
+                **robust,
+            ).fit((X - center) / scale)
+            scores = detector.score_samples((test - center) / scale)
+            yield roc_auc_score(is_outlier, -scores)
+
+    plain, trimmed, correntropy = np.median([list(areas(s)) for s in range(3)], axis=0)
+    assert trimmed > plain + 0.2
+    assert correntropy > plain + 0.05

@@ -40,8 +40,8 @@ class Hyperparameters(NamedTuple):
     """Traced numbers of the training.
 
     ``penalties`` holds one strength for each active penalty. ``n_steps`` is the
-    length of the learning rate schedule and ``feature_scale`` the (d,) unit of the
-    corruption noise.
+    length of the learning rate schedule. The corruptions need deviation, mean, lowest
+    and highest value of each feature.
     """
 
     learning_rate: Any
@@ -50,5 +50,9 @@ class Hyperparameters(NamedTuple):
     corruption_low: Any
     corruption_high: Any
     penalties: dict[str, Any]
+    sparsity_target: Any
     n_steps: Any
     feature_scale: Any
+    feature_center: Any
+    feature_low: Any
+    feature_high: Any

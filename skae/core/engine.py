@@ -120,6 +120,13 @@ def _split(
     return Split(train, held_out, sample, scoring.ball(*sample))
 
 
+def extremes(X: Any) -> tuple[float, float]:
+    """Lowest and highest value of a table."""
+    ends = [(b.min(), b.max()) for b in batching.blocks(X, SCORE_ROWS)]
+    lows, highs = zip(*ends, strict=True)
+    return float(min(lows)), float(max(highs))
+
+
 def _trusted(rows: Rows, share: float) -> np.ndarray:
     """Return indices of the share of the rows that look normal together."""
     sample = slice(robust.sample_size(rows.X.shape[1]))
@@ -184,10 +191,14 @@ def training_config(parameters: Mapping[str, Any], n_rows: int) -> TrainingConfi
 
 
 def _hyperparameters(
-    parameters: Mapping[str, Any], n_steps: int, feature_scale: np.ndarray
+    parameters: Mapping[str, Any], n_steps: int, split: Split
 ) -> Hyperparameters:
     scale = parameters["corruption_scale"]
     low, high = scale if isinstance(scale, (tuple, list)) else (scale, scale)
+    center = split.ball["center"]
+    extremes = (center, center)
+    if parameters["corruption"] == "salt_and_pepper":
+        extremes = split.sample.X.min(axis=0), split.sample.X.max(axis=0)
     return Hyperparameters(
         learning_rate=np.float32(parameters["learning_rate"]),
         weight_decay=np.float32(parameters["weight_decay"]),
@@ -199,8 +210,12 @@ def _hyperparameters(
             for name in PENALTIES
             if parameters[name] > 0
         },
+        sparsity_target=np.float32(parameters["sparsity_target"]),
         n_steps=np.float32(n_steps),
-        feature_scale=np.asarray(feature_scale, np.float32),
+        feature_scale=split.ball["scale"],
+        feature_center=center,
+        feature_low=extremes[0],
+        feature_high=extremes[1],
     )
 
 
@@ -227,7 +242,7 @@ def train_member(
     config = training_config(parameters, n_rows)
     epochs = n_epochs(parameters, n_rows)
     n_steps = epochs * batching.steps_per_epoch(n_rows, config.batch_size)
-    hyper = _hyperparameters(parameters, n_steps, split.ball["scale"])
+    hyper = _hyperparameters(parameters, n_steps, split)
     done = len(previous.history["loss"]) if previous else 0
     rng = np.random.default_rng([seed, done])
     weights = previous.weights if previous else networks.init(rng, config=network)

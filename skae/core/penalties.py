@@ -1,26 +1,105 @@
-"""Penalties on weights and codes: ``(params, code, weight) -> scalar``.
+"""Penalties on weights, codes and encoder: ``(terms) -> scalar``.
 
 Penalties on the code sum over code units and average over rows.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
 from jax import Array
 
+from skae.core.config import Hyperparameters
 from skae.core.losses import mean_over_rows
 from skae.core.networks import Parameters
 
+# The Jacobian is exact where codes or rows are at most this wide: a pass through the
+# encoder for each unit. Beyond, one random projection for each row estimates its norm.
+MAX_EXACT_WIDTH = 8
 
-def alpha(params: Parameters, code: Array, weight: Array) -> Array:
+# Mean activations are kept this far from 0 and 1, where the divergence is infinite.
+ACTIVATION_MARGIN = 2**-20
+
+
+class Terms(NamedTuple):
+    """What penalties look at: a batch and what the network makes of it.
+
+    ``encode`` maps clean rows to codes, without dropout.
+    """
+
+    params: Parameters
+    key: Array
+    x: Array
+    code: Array
+    weight: Array
+    hyper: Hyperparameters
+    encode: Callable[[Array], Array]
+
+
+def _kernels(terms: Terms) -> list[Array]:
+    return [value for name, value in terms.params.items() if name.endswith("kernel")]
+
+
+def alpha(terms: Terms) -> Array:
     """Sum of squared weights; biases are free."""
-    del code, weight
-    kernels = [value for name, value in params.items() if name.endswith("kernel")]
-    return sum((jnp.sum(jnp.square(kernel)) for kernel in kernels), jnp.float32(0))
+    return sum((jnp.sum(jnp.square(k)) for k in _kernels(terms)), jnp.float32(0))
 
 
-def l1_activity(params: Parameters, code: Array, weight: Array) -> Array:
+def l1_weights(terms: Terms) -> Array:
+    """Sum of absolute weights; biases are free."""
+    return sum((jnp.sum(jnp.abs(k)) for k in _kernels(terms)), jnp.float32(0))
+
+
+def l1_activity(terms: Terms) -> Array:
     """Sum of absolute activations of the code, averaged over rows."""
-    del params
-    return mean_over_rows(jnp.sum(jnp.abs(code), axis=-1), weight)
+    return mean_over_rows(jnp.sum(jnp.abs(terms.code), axis=-1), terms.weight)
 
 
-PENALTIES = {"alpha": alpha, "l1_activity": l1_activity}
+def l2_activity(terms: Terms) -> Array:
+    """Sum of squared activations of the code, averaged over rows."""
+    return mean_over_rows(jnp.sum(jnp.square(terms.code), axis=-1), terms.weight)
+
+
+def sparsity(terms: Terms) -> Array:
+    """Divergence of the mean activation of each unit from a target (Ng, 2011).
+
+    ``KL(t || m) = t log(t / m) + (1 - t) log((1 - t) / (1 - m))``, summed over units,
+    with the mean ``m`` over the rows of the batch.
+    """
+    target = terms.hyper.sparsity_target
+    weight = terms.weight[:, None]
+    mean = jnp.sum(terms.code * weight, axis=0) / jnp.sum(weight)
+    mean = jnp.clip(mean, ACTIVATION_MARGIN, 1 - ACTIVATION_MARGIN)
+    entropy = jax.scipy.special.entr(target) + jax.scipy.special.entr(1 - target)
+    cross = -target * jnp.log(mean) - (1 - target) * jnp.log1p(-mean)
+    return jnp.sum(cross - entropy)
+
+
+def contraction(terms: Terms) -> Array:
+    """Squared norm of the encoder's Jacobian, averaged over rows (Rifai et al., 2011).
+
+    Wide networks take one random projection ``v`` of signs for each row: the mean of
+    ``|v' J|^2`` is the squared norm.
+    """
+    x, encode = terms.x, terms.encode
+    width, latent = x.shape[1], terms.code.shape[1]
+    if min(width, latent) <= MAX_EXACT_WIDTH:
+        jacobian = jax.jacrev if latent <= width else jax.jacfwd
+        rows = jax.vmap(jacobian(lambda row: encode(row[None])[0]))(x)
+        norms = jnp.sum(jnp.square(rows), axis=(1, 2))
+    else:
+        signs = jax.random.rademacher(terms.key, (len(x), latent), x.dtype)
+        _, pull_back = jax.vjp(encode, x)
+        norms = jnp.sum(jnp.square(pull_back(signs)[0]), axis=1)
+    return mean_over_rows(norms, terms.weight)
+
+
+PENALTIES = {
+    "alpha": alpha,
+    "l1_weights": l1_weights,
+    "l1_activity": l1_activity,
+    "l2_activity": l2_activity,
+    "sparsity": sparsity,
+    "contraction": contraction,
+}

@@ -24,7 +24,7 @@ from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import corrupt
 from skae.core.losses import LOSSES, mean_over_rows
 from skae.core.networks import Parameters, bind
-from skae.core.penalties import PENALTIES
+from skae.core.penalties import PENALTIES, Terms
 
 # Every builder gets the learning rate and the weight decay as traced numbers.
 OPTIMIZERS = {
@@ -76,6 +76,7 @@ def row_losses(
     params: Parameters,
     key: Array,
     x: Array,
+    weight: Array,
     hyper: Hyperparameters,
     *,
     network: NetworkConfig,
@@ -89,7 +90,8 @@ def row_losses(
         else (key, None, None)
     )
     module = bind(params, config=network)
-    corrupted = corrupt(noise_key, x, hyper, corruption=training.corruption)
+    n_rows = jnp.sum(weight > 0)
+    corrupted = corrupt(noise_key, x, n_rows, hyper, corruption=training.corruption)
     code = module.encode(corrupted, encoder_key, hyper.dropout)
     x_hat = module.decode(code, decoder_key, hyper.dropout)
     return LOSSES[training.loss](x, x_hat), code
@@ -110,11 +112,21 @@ def objective(
     Weights count in units of their mean over all training rows.
     """
     losses, code = row_losses(
-        params, key, x, hyper, network=network, training=training, evaluate=False
+        params,
+        key,
+        x,
+        weight,
+        hyper,
+        network=network,
+        training=training,
+        evaluate=False,
     )
+    encode = bind(params, config=network).encode
+    # The key of the corruption again: a further one takes time to compile, and the
+    # projection of clean rows does not depend on their noise.
+    terms = Terms(params, key, jnp.asarray(x), code, weight, hyper, encode)
     return mean_over_rows(losses, weight) + sum(
-        hyper.penalties[name] * PENALTIES[name](params, code, weight)
-        for name in training.penalties
+        hyper.penalties[name] * PENALTIES[name](terms) for name in training.penalties
     )
 
 
@@ -201,6 +213,7 @@ def chunk_loss(
             params,
             jax.random.fold_in(key, i),
             x[i],
+            weight[i],
             hyper,
             network=network,
             training=training,

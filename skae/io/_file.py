@@ -301,8 +301,9 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
         name: _restored(value, callables)
         for name, value in header["parameters"].items()
     }
+    # Parameters that are newer than the file have their defaults.
     detector = AutoencoderOutlierDetector(**parameters)
-    check_parameters(parameters, engine.CHOICES)
+    check_parameters(detector.get_params(deep=False), engine.CHOICES)
     groups = {name: _group(tensors, name) for name in GROUPS}
     model = engine.Model(
         _restored(header["architecture"], {}),
