@@ -127,6 +127,30 @@ def test_parameters_changed_after_fit_are_kept(saved, tmp_path):
     assert loaded.architecture_ == detector.architecture_
 
 
+def test_output_settings_are_kept(saved, tmp_path):
+    _, path, _ = saved
+    save(load(path).set_output(transform="pandas"), tmp_path / "b")
+    X = pd.DataFrame(np.eye(3), columns=["a", "b", "c"])
+    assert isinstance(load(tmp_path / "b").transform(X), pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"contamination": 0.9}, "'contamination' parameter"),
+        ({"learning_rate": np.nan}, "'learning_rate' parameter"),
+        ({"latent_dim": "x"}, "'latent_dim' parameter"),
+        ({"random_state": "seed"}, "cannot be used to seed"),
+        ({"random_state": np.random.RandomState(np.random.PCG64(3))}, "has PCG64"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(changes, message, saved, tmp_path):
+    _, path, _ = saved
+    with pytest.raises(ValueError, match=message):
+        save(load(path).set_params(**changes), tmp_path / "b")
+    assert not os.listdir(tmp_path)
+
+
 def test_any_memory_layout_is_saved_in_order(saved, tmp_path):
     detector, path, _ = saved
     other = load(path)
@@ -202,7 +226,7 @@ def test_only_fitted_detectors_are_saved(small, blobs, tmp_path):
     with pytest.raises(TypeError, match=r"Got Pipeline\. Save Pipelines .* skops"):
         save(pipeline, tmp_path / "a")
     unnamed = small().fit(blobs[0]).set_params(optimizer=object())
-    with pytest.raises(TypeError, match="Only functions and classes"):
+    with pytest.raises(ValueError, match="'optimizer' parameter"):
         save(unnamed, tmp_path / "a")
     named = small().fit(blobs[0])
     named.feature_names_in_ = np.array(["x" * 2_000_000] * 6, dtype=object)
@@ -212,24 +236,32 @@ def test_only_fitted_detectors_are_saved(small, blobs, tmp_path):
 
 
 def test_paths(saved, tmp_path):
-    detector, path, data = saved
+    detector, _, data = saved
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing")
     with pytest.raises(FileNotFoundError):
         save(detector, tmp_path / "missing" / "a")
-    with pytest.raises(IsADirectoryError):
-        save(detector, tmp_path)
-    with pytest.raises(ValueError, match="not a regular file"):
-        load("/dev/zero")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for special in (tmp_path, fifo):
+        with pytest.raises(OSError, match="not a regular file"):
+            save(detector, special)
+    for special in ("/dev/zero", fifo, tmp_path):
+        with pytest.raises(ValueError, match="not a regular file"):
+            load(special)
+    fifo.unlink()
     link = tmp_path / "link"
     (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o600)
     link.symlink_to(tmp_path / "file")
     save(detector, link)
     assert link.is_symlink()
     assert (tmp_path / "file").read_bytes() == data
-    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == stat.S_IMODE(
-        path.stat().st_mode
-    )
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+    name = "ü" * 120 + ".skae"
+    save(detector, os.fsencode(tmp_path / name))
+    load(os.fsencode(tmp_path / name))
+    (tmp_path / name).unlink()
     assert sorted(os.listdir(tmp_path)) == ["file", "link"]
 
 
@@ -362,6 +394,15 @@ CHANGES = {
     ),
     "feature names": lambda h: h.update(feature_names=[1, 2, 3]),
     "has shape": lambda h: h.update(feature_names=["a"]),
+    "MT19937": lambda h: h["parameters"].update(
+        random_state={"RandomState": ["MT19937", [1] * 624, -(10**9), 0, 0.0]}
+    ),
+    "lacks a part or": lambda h: h["parameters"].update(
+        random_state={"RandomState": ["MT19937", [10**30] * 624, 5, 0, 0.0]}
+    ),
+    "cannot be used to seed": lambda h: h["parameters"].update(random_state="abc"),
+    "set_output|malformed": lambda h: h.update(output_config={"predict": "pandas"}),
+    "schema True": lambda h: h.update(schema=True),
     "another number of networks": lambda h: h.update(optimizer_leaves=[1, 2]),
     "an unknown parameter|malformed": lambda h: h["parameters"].update(nonsense=1),
 }
@@ -398,8 +439,35 @@ def test_tensors_are_checked(saved, tmp_path):
     refused_with("shapes", **{"weights/../../x": kernel})
     refused_with("unknown tensor", **{"../../x": kernel})
     refused_with("lacks a part", offset=None)
+    refused_with("shape", offset=np.array(1, np.float32))
+    refused_with("not finite", offset=np.array(np.nan))
     refused_with("shape", calibration_scores=np.ones((2, 2)))
+    for scores in ([], [2.0, 1.0], [np.nan]):
+        refused_with("ascending order", calibration_scores=np.array(scores))
     refused_with("shape", seeds=np.ones(5, np.int64))
+    refused_with("seeds", seeds=np.array([1, -1]))
+    refused_with("history", **{"history/validation_loss": None})
+    refused_with("history", **{"history/epoch_seconds": np.ones(7)})
+    for name in ("scale", "log_scale", "log_floor"):
+        name = f"statistics/{name}"
+        refused_with("all positive", **{name: 0 * parse(saved[2])[name]})
+    none = {
+        name: array[:0]
+        for name, array in parse(saved[2]).items()
+        if name.startswith("weights/")
+    }
+    refused_with("shapes", **none)
+
+
+def test_deep_networks_are_refused_or_loaded_at_once(saved, tmp_path):
+    n_layers = 20_000
+    data = with_header(
+        saved[2],
+        lambda h: h["architecture"]["dict"].update(
+            encoder_layer_sizes={"tuple": [1] * n_layers}
+        ),
+    )
+    refused(data, tmp_path / "a", "weights do not have the shapes")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space limits")

@@ -4,17 +4,24 @@ import numpy as np
 import onnx
 import onnxruntime
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.cluster import FeatureAgglomeration
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    StandardScaler,
+)
 
 from skae.core.networks import ACTIVATIONS
 from skae.core.scoring import SCORES
@@ -119,18 +126,82 @@ def test_pipelines_of_data_frames(mixed, small):
     check_equal(pipeline, model, test, inputs)
 
 
-def test_columns_of_several_types_without_a_transformer(small):
+def test_columns_of_several_types_keep_their_digits(small):
+    """skl2onnx alone would join them as float32, and rename some."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
-            "a": rng.normal(size=100),
-            "b": rng.integers(3, size=100),
-            "c": rng.normal(size=100).astype(np.float32),
+            "second, of 2026": 1_767_225_600 + rng.integers(1000, size=300),
+            "model/X": rng.normal(size=300) + 1e5,
+            "c": rng.normal(size=300).astype(np.float32),
+            "f_1": rng.integers(100, size=300).astype(np.int8),
+            "f-1": rng.normal(size=300) > 0,
         }
     )
-    detector = small().fit(frame)
+    pipeline = make_pipeline(StandardScaler(), small()).fit(frame)
+    model = to_onnx(pipeline, frame)
+    assert [i.name for i in model.graph.input] == list(frame)
     inputs = {name: frame[[name]].to_numpy() for name in frame}
-    check_equal(detector, to_onnx(detector, frame), frame, inputs)
+    check_equal(pipeline, model, frame, inputs)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8])
+def test_arrays_of_other_numbers(dtype, small):
+    X = np.random.default_rng(0).integers(-100, 100, size=(200, 4)).astype(dtype)
+    if dtype == np.int64:
+        X += 1_767_225_600
+    pipeline = make_pipeline(StandardScaler(), small()).fit(X)
+    check_equal(pipeline, to_onnx(pipeline, X), X, {"X": X})
+
+
+def test_columns_with_names_that_skl2onnx_changes(mixed, small):
+    frame = mixed.dropna().rename(columns={"amount": "in €", "shop": "1. shop"})
+    encode = make_column_transformer(
+        (StandardScaler(), ["in €", "age"]), (OneHotEncoder(), ["country", "1. shop"])
+    )
+    pipeline = make_pipeline(encode, small()).fit(frame)
+    model = to_onnx(pipeline, frame)
+    inputs = {i.name: frame[[i.name]].to_numpy() for i in model.graph.input}
+    check_equal(pipeline, model, frame, inputs)
+
+
+def test_copies_of_remembered_rows_score_as_in_the_library(small):
+    """Their distance is 0 here and rounding noise there, before a logarithm."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {name: rng.choice(list("pqrs"), size=600) for name in ("a", "b", "c")}
+    )
+    pipeline = make_pipeline(
+        make_column_transformer((OneHotEncoder(), list(frame))), small()
+    ).fit(frame)
+    inputs = {name: frame[[name]].to_numpy() for name in frame}
+    check_equal(pipeline, to_onnx(pipeline, frame), frame, inputs)
+
+
+def test_wrong_columns_are_refused(blobs, small):
+    frame = pd.DataFrame(blobs[0], columns=list("abcdef"))
+    detector = small().fit(frame)
+    for wrong in (
+        frame[list("fedcba")],
+        frame[["a"]],
+        frame.rename(columns={"a": "z"}),
+    ):
+        with pytest.raises(ValueError, match="feature"):
+            to_onnx(detector, wrong)
+    with pytest.raises(ValueError, match=r"1 features, but .* is expecting 6"):
+        to_onnx(small().fit(blobs[0]), blobs[0][:, :1])
+    named = frame.rename(columns={"a": "label"})
+    with pytest.raises(ValueError, match="name of the column 'label'"):
+        to_onnx(small().fit(named), named)
+    for wrong in (sparse.csr_array(blobs[0]), pl.from_pandas(frame)):
+        with pytest.raises(TypeError, match="an array or a pandas data frame"):
+            to_onnx(detector, wrong)
+
+
+def test_empty_steps_are_left_out(blobs, small):
+    rows, outliers = blobs
+    pipeline = Pipeline([("a", "passthrough"), ("b", None), ("c", small())]).fit(rows)
+    check_equal(pipeline, to_onnx(pipeline, rows), outliers, {"X": outliers})
 
 
 @settings(max_examples=10)
@@ -165,20 +236,24 @@ def test_thresholds_and_nan(blobs, small):
     assert np.isnan(scores[0])
 
 
-@pytest.mark.parametrize("outside", [False, True])
-def test_tuned_thresholds_are_exported(outside, blobs, small):
+@pytest.mark.parametrize("around", ["pipeline", "nested", "detector"])
+def test_tuned_thresholds_are_exported(around, blobs, small):
     rows, outliers = blobs
     X = np.vstack([rows[:150], outliers])
     y = np.repeat([1, -1], [150, len(outliers)])
-    if outside:
-        tuned = TunedThresholdDetector(make_pipeline(StandardScaler(), small()), cv=2)
-    else:
-        tuned = make_pipeline(StandardScaler(), TunedThresholdDetector(small(), cv=2))
+    pipeline = make_pipeline(StandardScaler(), small())
+    tuned = {
+        "pipeline": TunedThresholdDetector(pipeline, cv=2),
+        "nested": TunedThresholdDetector(make_pipeline(MinMaxScaler(), pipeline), cv=2),
+        "detector": make_pipeline(
+            StandardScaler(), TunedThresholdDetector(small(), cv=2)
+        ),
+    }[around]
     tuned.fit(X, y)
     label, scores = run(to_onnx(tuned, X), {"X": X})
     np.testing.assert_array_equal(label, tuned.predict(X))
     np.testing.assert_allclose(scores, tuned.decision_function(X), atol=1e-4)
-    inner = tuned.estimator_ if outside else tuned[-1].estimator_
+    inner = (tuned[-1] if around == "detector" else tuned).estimator_
     assert (inner.predict(X) != label).any()
 
 
@@ -195,17 +270,28 @@ def test_what_cannot_be_exported_is_named(blobs, small):
     middle = make_pipeline(small(), small()).fit(rows)
     with pytest.raises(ValueError, match="before the last step"):
         to_onnx(middle, rows)
+    inside = make_union(small(), StandardScaler())
+    with pytest.raises(ValueError, match="before the last step"):
+        to_onnx(make_pipeline(inside, small()).fit(rows), rows)
     unknown = make_pipeline(FeatureAgglomeration(3), small()).fit(rows)
     with pytest.raises(ValueError, match="FeatureAgglomeration"):
         to_onnx(unknown, rows)
+    function = make_pipeline(FunctionTransformer(np.tanh), small()).fit(rows)
+    with pytest.raises(ValueError, match="A step cannot be exported"):
+        to_onnx(function, rows)
 
 
 def test_gaps_that_cannot_be_filled_are_named(small):
     X = np.random.default_rng(0).normal(size=(60, 3))
     X[::5, 1] = -1.0
-    pipeline = make_pipeline(SimpleImputer(missing_values=-1.0), small()).fit(X)
-    with pytest.raises(ValueError, match="SimpleImputer is exported for"):
-        to_onnx(pipeline, X)
+    with_gaps = np.where(X == -1, np.nan, X)
+    for imputer, given_X in (
+        (SimpleImputer(missing_values=-1.0), X),
+        (SimpleImputer(add_indicator=True), with_gaps),
+    ):
+        pipeline = make_pipeline(imputer, small()).fit(given_X)
+        with pytest.raises(ValueError, match="SimpleImputer is exported for"):
+            to_onnx(pipeline, given_X)
 
 
 def test_categories_are_filled_too(mixed, small):

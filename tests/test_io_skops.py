@@ -61,10 +61,7 @@ def test_a_pipeline_of_mixed_columns(small):
 def test_tuned_thresholds(objective, cv, labelled, small):
     X, y = labelled
     tuned = TunedThresholdDetector(small(max_iter=1), objective=objective, cv=cv)
-    # The splitter of scikit-learn inside ours is not on skops's own list.
-    types = [*TRUSTED_TYPES, "sklearn.model_selection._split.KFold"]
-    data = skops.io.dumps(tuned.fit(X, y))
-    loaded = skops.io.loads(data, trusted=types)
+    loaded = round_trip(tuned.fit(X, y))
     np.testing.assert_array_equal(loaded.predict(X), tuned.predict(X))
 
 
@@ -75,6 +72,7 @@ def test_tuned_thresholds(objective, cv, labelled, small):
         metrics.outlier_average_precision_scorer,
         metrics.outlier_f1_scorer,
         metrics.AlarmCost(),
+        None,
     ],
 )
 def test_searches_with_our_scorers(scorer, labelled, small):

@@ -102,3 +102,13 @@ def test_dropout_drops_the_given_share_and_keeps_the_mean():
     dropped = np.asarray(module.encode(x, jax.random.key(0), np.float32(0.3)))
     assert len(np.unique(dropped)) == 50
     assert abs(dropped.mean() / plain.mean() - 1) < 0.01
+
+
+@pytest.mark.parametrize("encoder", [(), (5,), (7, 3)])
+@pytest.mark.parametrize("decoder", [(), (2, 9)])
+def test_shapes_are_those_of_the_module(encoder, decoder):
+    config = NetworkConfig(4, encoder, 6, decoder, "relu", "identity")
+    _, leaves = networks._skeleton(config)
+    assert networks.shapes(config) == {
+        name: shape for name, (_, shape) in leaves.items()
+    }

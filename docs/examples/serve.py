@@ -31,7 +31,7 @@ async def score(request):
     try:
         rows = np.asarray((await request.json())["rows"], dtype=np.float64)
         return JSONResponse(await run_in_threadpool(judge, rows))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return JSONResponse({"error": str(error)}, status_code=422)
 
 

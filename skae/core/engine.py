@@ -364,7 +364,7 @@ def build(parameters: Mapping[str, Any], split: Split, members: list[Member]) ->
 
 
 def check_model(model: Model) -> None:
-    """Refuse parts, read from a file, that do not fit together."""
+    """Refuse parts, read from a file, that do not fit together or make no sense."""
     shape, score = model.architecture, model.score
     sizes = [
         shape["n_features"],
@@ -372,16 +372,14 @@ def check_model(model: Model) -> None:
         shape["latent_dim"],
         *shape["decoder_layer_sizes"],
     ]
-    # Before a network of this shape is built, even abstractly.
     if (
         not all(type(size) is int and 0 < size < 2**31 for size in sizes)
-        or len(sizes) > len(model.weights)
         or not {shape["activation"], shape["output_activation"]} <= set(ACTIVATIONS)
         or score not in SCORES
     ):
         raise ValueError("its architecture is not one of skae.")
     network = NetworkConfig(**shape)
-    n_members = len(next(iter(model.weights.values())))
+    n_members = max(1, len(next(iter(model.weights.values()))))
     shapes = networks.shapes(network)
     expected = {
         "weights": {name: (n_members, *rest) for name, rest in shapes.items()},
@@ -394,10 +392,13 @@ def check_model(model: Model) -> None:
         if {name: array.shape for name, array in arrays.items()} != wanted:
             raise ValueError(f"its {part} do not have the shapes that they should.")
         for name, array in arrays.items():
-            if array.dtype not in (np.float32, np.float64):
+            on_host = name in scoring.HOST_STATISTICS
+            if array.dtype != (np.float64 if on_host else np.float32):
                 raise ValueError(f"its {part} {name!r} are of type {array.dtype}.")
             if not np.isfinite(array).all():
                 raise ValueError(f"its {part} {name!r} are not all finite.")
+            if name in scoring.POSITIVE and not (array > 0).all():
+                raise ValueError(f"its {part} {name!r} are not all positive.")
 
 
 def members_of(model: Model) -> list[tuple[Weights, Statistics]]:

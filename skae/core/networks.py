@@ -92,8 +92,15 @@ def _skeleton(config: NetworkConfig) -> tuple[nnx.GraphDef, dict[str, tuple]]:
 
 
 def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of each parameter."""
-    return {name: shape for name, (_, shape) in _skeleton(config)[1].items()}
+    """Shape of each parameter, without building the module."""
+    encoder = (config.n_features, *config.encoder_layer_sizes, config.latent_dim)
+    decoder = (config.latent_dim, *config.decoder_layer_sizes, config.n_features)
+    found: dict[str, tuple[int, ...]] = {}
+    for part, sizes in (("decoder", decoder), ("encoder", encoder)):
+        for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+            found[f"{part}.{i}.bias"] = (n_out,)
+            found[f"{part}.{i}.kernel"] = (n_in, n_out)
+    return found
 
 
 def init(rng: np.random.Generator, *, config: NetworkConfig) -> dict[str, np.ndarray]:

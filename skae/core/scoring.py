@@ -56,6 +56,13 @@ ROBUST_SHARE = 0.55
 # there twice do not make all others infinitely abnormal.
 LOG_FLOOR = 1e-6
 
+# Energies below this share of a feature's variance are rounding noise of float32, such
+# as the distance of a row to its copy.
+NOISE_FLOOR = 1e-10
+
+# Statistics that are divided by or of which logarithms are taken.
+POSITIVE = ("scale", "log_floor", "log_scale")
+
 # Used by NumPy alone, in float64.
 HOST_STATISTICS = ("feature_error", "log_floor", "log_mean", "log_scale")
 
@@ -430,8 +437,8 @@ def statistics_shapes(
     if score in ("mahalanobis", "combined"):
         shapes |= of_gaussian("robust", 1, width)
     if score in ("nearest", "combined"):
-        n_rows = statistics["memory"].shape[1]
-        shapes["memory"] = (1, min(n_rows, memory.capacity(width)), width)
+        n_rows = min(max(1, statistics["memory"].shape[1]), memory.capacity(width))
+        shapes["memory"] = (1, n_rows, width)
     if score == "combined":
         shapes |= dict.fromkeys(("log_floor", "log_mean", "log_scale"), (n_members, 3))
     return shapes
@@ -457,7 +464,11 @@ def _units(
         ]
     )
     weight = weight[: len(rows)]
-    floor = np.maximum(LOG_FLOOR * np.average(energies, axis=0, weights=weight), TINY)
+    variance = np.square(statistics["scale"], dtype=np.float64).mean()
+    floor = np.maximum(
+        LOG_FLOOR * np.average(energies, axis=0, weights=weight),
+        NOISE_FLOOR * np.array([variance, 1.0, 1.0]),
+    )
     logs = _logarithm(energies, floor)
     mean = np.average(logs, axis=0, weights=weight)
     spread = np.sqrt(np.average(np.square(logs - mean), axis=0, weights=weight))

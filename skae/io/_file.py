@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import stat
 import struct
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skae import __version__
@@ -36,6 +38,19 @@ END_OF_TENSOR = re.compile(rb'"data_offsets":\[\d+,(\d{1,20})\]')
 NO_DIGEST = "0" * 64
 
 PACKAGES = ("numpy", "scikit-learn", "jax", "flax", "optax")
+
+# What wrong types and values in a header lead to.
+MALFORMED = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    StopIteration,
+    TypeError,
+)
+
+HISTORY = {"loss", "validation_loss", "epoch_seconds"}
 
 # Fitted attributes that are dicts of arrays, with the name that tensors start with.
 GROUPS = {"weights": "weights_", "statistics": "statistics_", "history": "history_"}
@@ -60,6 +75,8 @@ def save(detector, path):
         If ``detector`` is something else.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
+    ValueError
+        If a parameter, changed after the fit, is out of range.
     OSError
         If the file cannot be written.
     ImportError
@@ -69,7 +86,8 @@ def save(detector, path):
     -----
     Scores of the loaded detector are equal to the last bit on the same machine and
     versions. Callables among the parameters, such as a factory of an optimizer, are
-    stored by name only. Callbacks and metadata requests are not stored.
+    stored by name only. Callbacks and metadata requests are not stored. A file that was
+    there keeps its permissions.
 
     Examples
     --------
@@ -92,11 +110,18 @@ def save(detector, path):
             f"{type(detector).__name__}. Save Pipelines and other estimators with "
             "skops.io.dump and load them with trusted=skae.io.TRUSTED_TYPES."
         )
+    from skae.core import engine
+
     check_is_fitted(detector)
+    check_parameters(detector.get_params(deep=False), engine.CHOICES)
     data = _encode(detector)
+    # What could not be loaded must not replace what can.
+    _decode(data, _callables(detector))
     # A link stays one: the file that it leads to is replaced.
-    target = Path(os.path.realpath(path))
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    target = Path(os.path.realpath(os.fsdecode(path)))
+    if target.exists() and not target.is_file():
+        raise OSError(f"{target} is there and is not a regular file.")
+    beside = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with open(beside, "xb") as file:
             file.write(data)
@@ -104,6 +129,8 @@ def save(detector, path):
             os.fsync(file.fileno())
         if beside.read_bytes() != data:
             raise OSError(f"{beside} does not hold what was written to it.")
+        if target.exists():
+            shutil.copymode(target, beside)
         os.replace(beside, target)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -135,9 +162,21 @@ def load(path, *, callables=None):
         If the file cannot be read.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError("it is not a regular file.")
         return _decode(_checked(path), callables or {})
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from error
+
+
+def _callables(detector: AutoencoderOutlierDetector) -> dict[str, Callable]:
+    """Return the callables among the parameters by the names that a file gives them."""
+    values = detector.get_params(deep=False).values()
+    return {
+        encoded["callable"]: value
+        for value in values
+        if isinstance(encoded := _plain(value), dict) and "callable" in encoded
+    }
 
 
 def _safetensors() -> Any:
@@ -174,6 +213,7 @@ def _encode(detector: AutoencoderOutlierDetector) -> bytes:
         "score": detector.fitted_score_,
         "feature_names": None if names is None else list(names),
         "optimizer_leaves": leaves and [len(arrays) for arrays in leaves],
+        "output_config": getattr(detector, "_sklearn_output_config", {}),
     }
     data = safetensors.numpy.save(
         # safetensors writes the memory of an array as if it were C-contiguous.
@@ -210,7 +250,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {"dict": {name: _plain(item) for name, item in value.items()}}
     if isinstance(value, np.random.RandomState):
-        kind, keys, *rest = value.get_state(legacy=True)
+        kind = value.get_state(legacy=False)["bit_generator"]
+        if kind != "MT19937":
+            raise ValueError(
+                "Only a RandomState of NumPy's usual generator, MT19937, can be saved. "
+                f"random_state has {kind}."
+            )
+        _, keys, *rest = value.get_state()
         return {"RandomState": [kind, np.asarray(keys).tolist(), *rest]}
     return {"callable": _name(value)}
 
@@ -237,9 +283,7 @@ def _restored(value: Any, callables: Mapping[str, Callable]) -> Any:
     if kind == "dict":
         return {name: _restored(item, callables) for name, item in content.items()}
     if kind == "RandomState":
-        generator = np.random.RandomState()
-        generator.set_state(tuple(content))
-        return generator
+        return _random_state(*content)
     if kind == "callable":
         if content not in callables:
             raise ValueError(
@@ -250,12 +294,23 @@ def _restored(value: Any, callables: Mapping[str, Callable]) -> Any:
     raise ValueError(f"its header holds an object of the unknown kind {kind!r}.")
 
 
+def _random_state(
+    kind: str, keys: list, position: int, has_normal: int, normal: float
+) -> np.random.RandomState:
+    """NumPy itself reads beyond the keys if the position is wrong."""
+    if kind != "MT19937" or len(keys) != 624 or not 0 <= position <= 624:
+        raise ValueError("its random_state is not one of NumPy's MT19937.")
+    generator = np.random.RandomState()
+    generator.set_state(
+        (kind, np.array(keys, np.uint32), position, int(bool(has_normal)), normal)
+    )
+    return generator
+
+
 def _checked(path: Any) -> bytes:
     """Read a file whose digest is right."""
     with open(path, "rb") as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is not a regular file.")
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, status.st_size - 8):
@@ -281,12 +336,12 @@ def _decode(data: bytes, callables: Mapping[str, Callable]) -> Any:
         length = struct.unpack("<Q", data[:8])[0]
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["skae"])
         schema = header["schema"]
-        if schema != SCHEMA:
+        if type(schema) is not int or schema != SCHEMA:
             raise ValueError(
                 f"it has schema {schema!r:.40}, and this version reads {SCHEMA}."
             )
         return _detector(header, safetensors.numpy.load(data), callables)
-    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except MALFORMED as error:
         raise ValueError("its header lacks a part or is malformed.") from error
     except safetensors.SafetensorError as error:
         raise ValueError(f"it is not a safetensors file: {error}") from error
@@ -304,6 +359,7 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
     # Parameters that are newer than the file have their defaults.
     detector = AutoencoderOutlierDetector(**parameters)
     check_parameters(detector.get_params(deep=False), engine.CHOICES)
+    check_random_state(detector.random_state)
     groups = {name: _group(tensors, name) for name in GROUPS}
     model = engine.Model(
         _restored(header["architecture"], {}),
@@ -314,20 +370,24 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
     engine.check_model(model)
     n_members = len(engine.unstack(model.weights))
     history = {name: _vector(x).tolist() for name, x in groups["history"].items()}
+    n_epochs = len(history["loss"])
+    if history.keys() != HISTORY or {len(x) for x in history.values()} - {0, n_epochs}:
+        raise ValueError("its history is not complete.")
     detector.__dict__.update(
         architecture_=model.architecture,
         weights_=model.weights,
         statistics_=model.statistics,
         fitted_score_=model.score,
         history_=history,
-        n_iter_=len(history["loss"]),
+        n_iter_=n_epochs,
         n_parameters_=sum(array.size for array in model.weights.values()),
-        calibration_scores_=_vector(tensors.pop("calibration_scores")),
-        offset_=float(tensors.pop("offset")),
+        calibration_scores_=_scores(tensors.pop("calibration_scores")),
+        offset_=float(_scores(tensors.pop("offset")[None])[0]),
         n_features_in_=model.architecture["n_features"],
-        _seeds=_vector(tensors.pop("seeds"), np.int64, 1 + n_members),
+        _seeds=_seeds(tensors.pop("seeds"), n_members),
         _optimizer_leaves=_optimizer_leaves(tensors, header, n_members),
     )
+    detector.set_output(**header["output_config"])
     names = header["feature_names"]
     if names is not None:
         if not all(isinstance(name, str) for name in names):
@@ -353,6 +413,21 @@ def _vector(array: np.ndarray, dtype: Any = np.float64, size: int | None = None)
     return array
 
 
+def _scores(array: np.ndarray) -> np.ndarray:
+    """Scores in ascending order, at least one."""
+    scores = _vector(array)
+    if not len(scores) or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
+        raise ValueError("its scores are not finite and in ascending order.")
+    return scores
+
+
+def _seeds(array: np.ndarray, n_members: int) -> np.ndarray:
+    seeds = _vector(array, np.int64, 1 + n_members)
+    if (seeds < 0).any() or (seeds >= 2**32).any():
+        raise ValueError("its seeds are not those of skae.")
+    return seeds
+
+
 def _optimizer_leaves(tensors: dict, header: dict, n_members: int) -> Any:
     """State of the optimizer, in the order of its leaves, for each network."""
     counts = header["optimizer_leaves"]
@@ -360,7 +435,10 @@ def _optimizer_leaves(tensors: dict, header: dict, n_members: int) -> Any:
         return None
     if len(counts) != n_members or sum(counts) > len(tensors):
         raise ValueError("its optimizer's state has another number of networks.")
-    return [
+    leaves = [
         [tensors.pop(f"optimizer/{member}/{i}") for i in range(count)]
         for member, count in enumerate(counts)
     ]
+    if not all(leaf.dtype.kind in "fiu" for arrays in leaves for leaf in arrays):
+        raise ValueError("its optimizer's state holds something else than numbers.")
+    return leaves

@@ -1,9 +1,12 @@
 """Export to ONNX."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -26,8 +29,9 @@ def to_onnx(estimator, X):
         Pipeline must be estimators that skl2onnx knows, such as StandardScaler,
         SimpleImputer, OneHotEncoder and ColumnTransformer.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
-        At least one row of the kind that the model will get. It gives the inputs their
-        names and types: an array makes one input ``X``, a data frame one per column.
+        At least one row of the kind that the model will get, which the estimator can
+        score. It gives the inputs their names and types: an array makes one input
+        ``X``, a pandas data frame one per column.
 
     Returns
     -------
@@ -42,9 +46,10 @@ def to_onnx(estimator, X):
     ImportError
         If skl2onnx is not installed (``pip install skae[onnx]``).
     TypeError
-        If ``estimator`` is something else.
+        If ``estimator`` is something else, or ``X`` neither an array nor of pandas.
     ValueError
-        If a step cannot be exported; the message names it.
+        If the columns of ``X`` are not those of the estimator, or if a step cannot be
+        exported.
 
     Notes
     -----
@@ -67,11 +72,11 @@ def to_onnx(estimator, X):
     """
     estimator = _exportable(estimator)
     skl2onnx = optional("skl2onnx", "onnx")
-    from skl2onnx.algebra.type_helper import guess_initial_types
-    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
-
     from skae.io import _onnx_graph
 
+    sample = _sample(X)
+    # Wrong columns, wrong types: the estimator's own errors.
+    estimator.decision_function(sample)
     skl2onnx.update_registered_converter(
         AutoencoderOutlierDetector,
         "SkaeAutoencoderOutlierDetector",
@@ -79,16 +84,43 @@ def to_onnx(estimator, X):
         _onnx_graph.convert,
         overwrite=True,
     )
-    sample = X[:1] if hasattr(X, "iloc") else np.asarray(X)[:1]
+    convert = partial(
+        skl2onnx.convert_sklearn,
+        estimator,
+        target_opset=OPSET,
+        custom_conversion_functions={SimpleImputer: _onnx_graph.convert_imputer},
+    )
     try:
-        return skl2onnx.convert_sklearn(
-            estimator,
-            initial_types=guess_initial_types(sample),
-            target_opset=OPSET,
-            custom_conversion_functions={SimpleImputer: _onnx_graph.convert_imputer},
-        )
-    except (MissingConverter, MissingShapeCalculator, NotImplementedError) as error:
+        return _onnx_graph.export(convert, sample, by_column=_selects(estimator))
+    # skl2onnx raises nearly every type there is.
+    except Exception as error:
         raise ValueError(f"A step cannot be exported to ONNX: {error}") from error
+
+
+def _sample(X: Any) -> Any:
+    """First row: a pandas data frame if the columns have names, else an array."""
+    if hasattr(X, "iloc"):
+        named = all(isinstance(name, str) for name in X.columns)
+        return X.iloc[:1] if named else X.iloc[:1].to_numpy()
+    if hasattr(X, "columns") or issparse(X):
+        raise TypeError(
+            f"X must be an array or a pandas data frame. Got {type(X).__name__}."
+        )
+    return np.asarray(X)[:1]
+
+
+def _selects(estimator: Any) -> bool:
+    """Whether the first step selects columns."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[0]
+    return isinstance(estimator, ColumnTransformer)
+
+
+def _detector(estimator: Any) -> Any:
+    """Last step of nested Pipelines."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[-1]
+    return estimator
 
 
 def _exportable(estimator: Any) -> Any:
@@ -96,12 +128,12 @@ def _exportable(estimator: Any) -> Any:
     if isinstance(estimator, TunedThresholdDetector):
         check_is_fitted(estimator)
         inner = copy.deepcopy(_exportable(estimator.estimator_))
-        last = inner[-1] if isinstance(inner, Pipeline) else inner
-        last.offset_ = estimator.offset_
+        _detector(inner).offset_ = estimator.offset_
         return inner
     if isinstance(estimator, Pipeline):
         *others, (name, last) = estimator.steps
-        if any(isinstance(step, AutoencoderOutlierDetector) for _, step in others):
+        others = [(n, step) for n, step in others if step not in (None, "passthrough")]
+        if any(map(_has_detector, dict(others).values())):
             raise ValueError(
                 "An AutoencoderOutlierDetector as a transformer, before the last step "
                 "of a Pipeline, cannot be exported to ONNX."
@@ -115,3 +147,8 @@ def _exportable(estimator: Any) -> Any:
         )
     check_is_fitted(estimator)
     return estimator
+
+
+def _has_detector(step: Any) -> bool:
+    parts = [step, *step.get_params().values()]
+    return any(isinstance(part, AutoencoderOutlierDetector) for part in parts)

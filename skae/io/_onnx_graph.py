@@ -7,7 +7,8 @@ roots of the energies, float64 from there on.
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, checker, compose, helper
+from skl2onnx.algebra.type_helper import guess_initial_types
 from skl2onnx.common.data_types import (
     DoubleTensorType,
     FloatTensorType,
@@ -19,7 +20,76 @@ from skae.core import engine, scoring
 from skae.core.batching import LARGEST
 from skae.core.gaussian import TINY
 
+PREFIX = "skae/"
+
 DOUBLE, FLOAT = TensorProto.DOUBLE, TensorProto.FLOAT
+
+
+def export(convert: Any, sample: Any, *, by_column: bool) -> ModelProto:
+    """Convert, with one input of the type and name of each column, or of an array.
+
+    ``convert`` is skl2onnx's function without its types. Numbers are joined here:
+    skl2onnx would join columns, and take integers, as float32.
+    """
+    is_frame = hasattr(sample, "columns")
+    types = [sample[n].dtype for n in sample] if is_frame else [sample.dtype]
+    are_numbers = all(isinstance(t, np.dtype) and t.kind in "fiub" for t in types)
+    names = list(sample.columns) if is_frame else ["X"]
+    for name in names:
+        if name in ("", "label", "scores"):
+            raise ValueError(f"an input cannot have the name of the column {name!r}.")
+    if by_column or not are_numbers:
+        model = convert(initial_types=guess_initial_types(sample))
+        if [i.name for i in model.graph.input] != names:
+            model = _renamed(model, names)
+    else:
+        is_single = all(t == np.float32 for t in types)
+        kind = FloatTensorType if is_single else DoubleTensorType
+        model = convert(initial_types=[("X", kind([None, sample.shape[1]]))])
+        if is_frame or types[0] not in (np.float32, np.float64):
+            width = 1 if is_frame else sample.shape[1]
+            _join(model, names, types, width, FLOAT if is_single else DOUBLE)
+    checker.check_model(model, full_check=True)
+    return model
+
+
+def _renamed(model: ModelProto, names: list[str]) -> ModelProto:
+    """Give the inputs the names of the columns, which skl2onnx has changed."""
+    # With a prefix no inner name is that of a column.
+    model = compose.add_prefix(model, PREFIX, rename_outputs=False)
+    inputs = model.graph.input
+    renamed = dict(zip((i.name for i in inputs), names, strict=True))
+    for value in inputs:
+        value.name = renamed[value.name]
+    for node in model.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    return model
+
+
+def _join(
+    model: ModelProto, names: list[str], types: list, width: int, kind: int
+) -> None:
+    """Put inputs of any numbers in front of the only input."""
+    graph = model.graph
+    joined = graph.input[0].name
+    parts = [f"{PREFIX}{i}" for i in range(len(names))]
+    nodes = [
+        helper.make_node("Cast", [name], [part], to=kind)
+        for name, part in zip(names, parts, strict=True)
+    ]
+    nodes.append(helper.make_node("Concat", parts, [f"{PREFIX}joined"], axis=1))
+    for node in graph.node:
+        changed = [f"{PREFIX}joined" if name == joined else name for name in node.input]
+        node.input[:] = changed
+    nodes += graph.node
+    del graph.node[:], graph.input[:]
+    graph.node.extend(nodes)
+    graph.input.extend(
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(dtype), [None, width]
+        )
+        for name, dtype in zip(names, types, strict=True)
+    )
 
 
 def set_shapes(operator: Any) -> None:
@@ -63,10 +133,11 @@ def convert_imputer(scope: Any, operator: Any, container: Any) -> None:
     if not all(isinstance(t, (DoubleTensorType, FloatTensorType)) for t in types):
         return convert_sklearn_imputer(scope, operator, container)
     fillers = np.asarray(imputer.statistics_, np.float64)
-    if not np.isnan(imputer.missing_values) or np.isnan(fillers).any():
+    has_gaps = np.isnan(imputer.missing_values) and not np.isnan(fillers).any()
+    if not has_gaps or imputer.add_indicator:
         raise NotImplementedError(
-            "SimpleImputer is exported for missing_values=nan and where no column is "
-            "empty."
+            "SimpleImputer is exported for missing_values=nan, where no column is "
+            "empty, and without an indicator."
         )
     g = _Graph(scope, container)
     is_double = isinstance(operator.outputs[0].type, DoubleTensorType)

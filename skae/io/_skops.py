@@ -1,7 +1,8 @@
 """Types that skops may build when it loads what this package made."""
 
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
-from sklearn.metrics._scorer import _Scorer
+from sklearn.metrics._scorer import _PassthroughScorer, _Scorer
+from sklearn.model_selection import KFold
 
 from skae import metrics, model_selection
 from skae._detector import AutoencoderOutlierDetector
@@ -10,9 +11,11 @@ _TYPES = (
     AutoencoderOutlierDetector,
     *(getattr(model_selection, name) for name in model_selection.__all__),
     metrics.AlarmCost,
-    # What the scorers of skae.metrics, in a fitted search, consist of.
+    # What a fitted search, with our scorers or without scoring, consists of.
     metrics._outlier_positive,
+    _PassthroughScorer,
     _Scorer,
+    KFold,
     average_precision_score,
     f1_score,
     roc_auc_score,
