@@ -1,5 +1,6 @@
 """Saving and loading: what comes back, and what damaged or hostile files do."""
 
+import functools
 import hashlib
 import json
 import os
@@ -228,11 +229,21 @@ def test_only_fitted_detectors_are_saved(small, blobs, tmp_path):
     unnamed = small().fit(blobs[0]).set_params(optimizer=object())
     with pytest.raises(ValueError, match="'optimizer' parameter"):
         save(unnamed, tmp_path / "a")
+    unnamed.set_params(optimizer=functools.partial(halve))
+    with pytest.raises(TypeError, match="Only functions and classes"):
+        save(unnamed, tmp_path / "a")
     named = small().fit(blobs[0])
     named.feature_names_in_ = np.array(["x" * 2_000_000] * 6, dtype=object)
     with pytest.raises(ValueError, match="names of the 6 features take more than"):
         save(named, tmp_path / "a")
     assert not os.listdir(tmp_path)
+
+
+def test_a_missing_package_is_named(saved, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    for call in (lambda: load(saved[1]), lambda: save(saved[0], tmp_path / "a")):
+        with pytest.raises(ImportError, match=r"pip install 'skae\[io\]'"):
+            call()
 
 
 def test_paths(saved, tmp_path):
@@ -451,6 +462,11 @@ def test_tensors_are_checked(saved, tmp_path):
     for name in ("scale", "log_scale", "log_floor"):
         name = f"statistics/{name}"
         refused_with("all positive", **{name: 0 * parse(saved[2])[name]})
+    header["__metadata__"]["skae"] = header["__metadata__"]["skae"].replace(
+        '"optimizer_leaves": null', '"optimizer_leaves": [1]'
+    )
+    leaf = "optimizer/0/0"
+    refused_with("something else than numbers", **{leaf: np.array([True])})
     none = {
         name: array[:0]
         for name, array in parse(saved[2]).items()

@@ -196,9 +196,9 @@ def _hyperparameters(
     scale = parameters["corruption_scale"]
     low, high = scale if isinstance(scale, (tuple, list)) else (scale, scale)
     center = split.ball["center"]
-    extremes = (center, center)
+    low_and_high = (center, center)
     if parameters["corruption"] == "salt_and_pepper":
-        extremes = split.sample.X.min(axis=0), split.sample.X.max(axis=0)
+        low_and_high = split.sample.X.min(axis=0), split.sample.X.max(axis=0)
     return Hyperparameters(
         learning_rate=np.float32(parameters["learning_rate"]),
         weight_decay=np.float32(parameters["weight_decay"]),
@@ -214,8 +214,8 @@ def _hyperparameters(
         n_steps=np.float32(n_steps),
         feature_scale=split.ball["scale"],
         feature_center=center,
-        feature_low=extremes[0],
-        feature_high=extremes[1],
+        feature_low=low_and_high[0],
+        feature_high=low_and_high[1],
     )
 
 

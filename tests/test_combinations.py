@@ -1,0 +1,106 @@
+"""Values of the axes combine: every pair of them fits, scores, pickles and saves."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+
+from skae import AutoencoderOutlierDetector
+from skae.core.corruptions import CORRUPTIONS
+from skae.core.losses import LOSSES
+from skae.core.networks import ACTIVATIONS
+from skae.core.penalties import PENALTIES
+from skae.core.scoring import SCORES
+from skae.core.training import OPTIMIZERS
+from skae.io import load, save
+from skae.testing import count_compilations
+
+AXES = {
+    "hidden_layer_sizes": [(), (5,), (6, 5)],
+    "latent_dim": [1, 4],
+    "activation": sorted(ACTIVATIONS),
+    "corruption": [None, *CORRUPTIONS],
+    "corruption_scale": [0.2, (0.1, 0.9)],
+    "loss": sorted(LOSSES),
+    "penalty": [None, *PENALTIES],
+    "dropout": [0.0, 0.2],
+    "optimizer": sorted(OPTIMIZERS),
+    "early_stopping": [False, True],
+    "warm_start": [False, True],
+    "n_estimators": [1, 2],
+    "anomaly_score": sorted(SCORES),
+    "contamination": ["auto", 0.1],
+    "trim": [0.0, 0.2],
+}
+
+
+def pairs_of(row):
+    return set(itertools.combinations(sorted(row.items(), key=lambda kv: kv[0]), 2))
+
+
+def pairwise(axes, seed=0):
+    """Rows that hold every pair of values: the best of random ones, in turn."""
+    rng = np.random.default_rng(seed)
+    names = sorted(axes)
+    missing = {
+        ((a, v), (b, w))
+        for a, b in itertools.combinations(names, 2)
+        for v in axes[a]
+        for w in axes[b]
+    }
+    while missing:
+        # One missing pair, so that every row is of use.
+        (a, v), (b, w) = min(missing, key=repr)
+        candidates = [
+            {n: axes[n][rng.integers(len(axes[n]))] for n in names} | {a: v, b: w}
+            for _ in range(60)
+        ]
+        best = max(candidates, key=lambda row: len(pairs_of(row) & missing))
+        missing -= pairs_of(best)
+        yield best
+
+
+ROWS = list(pairwise(AXES))
+
+
+def parameters(row):
+    """Make a row of values a set of parameters that belong together."""
+    row = dict(row)
+    penalty = row.pop("penalty")
+    if penalty:
+        row[penalty] = 1e-3
+    if penalty == "sparsity":
+        row["activation"] = "sigmoid"
+    if row["loss"] == "binary_cross_entropy":
+        row["output_activation"] = "sigmoid"
+    return row
+
+
+def test_every_pair_is_there():
+    found = set().union(*map(pairs_of, ROWS))
+    sizes = [len(values) for values in AXES.values()]
+    assert len(found) == sum(a * b for a, b in itertools.combinations(sizes, 2))
+    assert len(ROWS) < 130
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        number if number % 3 == 0 else pytest.param(number, marks=pytest.mark.slow)
+        for number in range(len(ROWS))
+    ],
+)
+def test_pairs_of_values(number, tmp_path):
+    X = np.random.default_rng(0).uniform(size=(150, 3))
+    detector = AutoencoderOutlierDetector(
+        max_iter=2, random_state=0, **parameters(ROWS[number])
+    )
+    with count_compilations() as counts:
+        detector.fit(X).fit(X * 0.9)
+    assert counts["train_chunk"] <= 1
+    scores = detector.score_samples(X)
+    assert np.isfinite(scores).all()
+    save(detector, tmp_path / "a")
+    for other in (pickle.loads(pickle.dumps(detector)), load(tmp_path / "a")):
+        np.testing.assert_array_equal(other.score_samples(X), scores)
