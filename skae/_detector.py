@@ -330,6 +330,53 @@ class AutoencoderOutlierDetector(
         self.__dict__.update(attributes)
         return self
 
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train on from a batch of rows, in one pass.
+
+        Statistics and threshold are measured anew from a random sample of the rows of
+        all batches, at most 4,096 of those trained on and as many of those held out. A
+        ``validation_fraction`` of the rows is held out, once 20 rows have been trained
+        on. The learning rate is constant.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The batch: at least two rows in the first call, and at least 20 in the
+            first call after ``fit``, whose rows are not kept.
+        y : Ignored
+            Present for consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0 of the rows, relative to those of the same batch.
+
+        Returns
+        -------
+        AutoencoderOutlierDetector
+            The fitted detector itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, ``trim`` is not 0, or a shape has changed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skae import AutoencoderOutlierDetector
+        >>> rng = np.random.default_rng(0)
+        >>> detector = AutoencoderOutlierDetector(random_state=0)
+        >>> for _ in range(20):
+        ...     detector = detector.partial_fit(rng.normal(size=(100, 3)))
+        >>> detector.predict([[0, 0, 0], [9, 9, 9]])
+        array([ 1, -1])
+        """
+        from skae import _fitting, _streaming
+
+        parameters = _fitting.checked_parameters(self)
+        data = self._validate(X, reset=not hasattr(self, "weights_"), min_rows=1)
+        weight = check_sample_weight(sample_weight, data)
+        self.__dict__.update(_streaming.partial_fit(self, parameters, data, weight))
+        return self
+
     def score_samples(self, X):
         """Score rows; higher means more normal.
 
@@ -595,14 +642,14 @@ class AutoencoderOutlierDetector(
     def _n_features_out(self):
         return self.architecture_["latent_dim"]
 
-    def _validate(self, X, *, reset=False):
+    def _validate(self, X, *, reset=False, min_rows=None):
         return validate_data(
             self,
             X,
             reset=reset,
             accept_sparse="csr",
             dtype=[np.float64, np.float32],
-            ensure_min_samples=2 if reset else 1,
+            ensure_min_samples=min_rows or (2 if reset else 1),
         )
 
     def _compute(self, name, X, **options):

@@ -46,17 +46,17 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
     if X_val is not None:
         _warn_of_few(X_val)
     with engine.device_context(parameters["device"]):
-        seeds, previous = _seeds_and_previous(estimator, parameters, X.shape[1])
+        seeds, previous = seeds_and_previous(estimator, parameters, X.shape[1])
         split = engine.split_rows(parameters, rows, X_val, seed=seeds[0])
         names = getattr(estimator, "feature_names_in_", range(X.shape[1]))
-        _warn_of_spread(split.ball["scale"], names)
-        make = partial(_attributes, parameters, rows, split, seeds)
+        warn_of_spread(split.ball["scale"], names)
+        make = partial(attributes, parameters, rows, split, seeds)
         n_epochs = engine.n_epochs(parameters, split.train.X.shape[0])
         reporter = EpochReporter(estimator, reported, n_epochs * (len(seeds) - 1))
         members = _train(parameters, split, seeds, previous, make, reporter, n_epochs)
-        attributes = make(members, cross_fit=True)
-        reporter.end(attributes)
-        return attributes
+        fitted = make(members, cross_fit=True)
+        reporter.end(fitted)
+        return fitted
 
 
 def _check_unit_interval(X, name):
@@ -85,7 +85,7 @@ def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
         member = engine.train_member(
             parameters, split, seed=seed, previous=start, on_epoch=on_epoch
         )
-        _warn_of_ending(member.ending)
+        warn_of_ending(member.ending)
         # An ensemble goes without a network that was interrupted or never learnt.
         unfinished = member.ending == "interrupted" or not member.history["loss"]
         if not (unfinished and members):
@@ -95,7 +95,7 @@ def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
     return members
 
 
-def _seeds_and_previous(estimator, parameters, n_features):
+def seeds_and_previous(estimator, parameters, n_features):
     """Seeds of the split and of every member, and the members to continue from."""
     n_members = parameters["n_estimators"]
     if not (parameters["warm_start"] and hasattr(estimator, "weights_")):
@@ -126,7 +126,7 @@ def _seeds_and_previous(estimator, parameters, n_features):
     ]
 
 
-def _attributes(parameters, rows, split, seeds, members, *, cross_fit=False):
+def attributes(parameters, rows, split, seeds, members, *, cross_fit=False):
     """Fitted attributes that the trained members make.
 
     ``cross_fit`` asks for scores of rows as if they were new where none are held out;
@@ -162,6 +162,7 @@ def _attributes(parameters, rows, split, seeds, members, *, cross_fit=False):
         "_optimizer_leaves": [m.optimizer_leaves for m in members]
         if parameters["warm_start"]
         else None,
+        "_stream": None,
     }
 
 
@@ -169,7 +170,7 @@ def _cross_fitted_scores(parameters, rows, model, seed):
     try:
         return engine.cross_fitted_scores(parameters, rows, model, seed=seed)
     except KeyboardInterrupt:
-        _warn_of_ending("interrupted")
+        warn_of_ending("interrupted")
         return None
 
 
@@ -191,7 +192,7 @@ def _warn_of_few(X_val):
         )
 
 
-def _warn_of_spread(scale, names):
+def warn_of_spread(scale, names):
     outside = np.flatnonzero((scale < SPREAD[0]) | (scale > SPREAD[1]))
     if len(outside):
         first = outside[0]
@@ -202,7 +203,7 @@ def _warn_of_spread(scale, names):
         )
 
 
-def _warn_of_ending(ending):
+def warn_of_ending(ending):
     if ending == "diverged":
         _warn(
             "Training diverged: the loss was not finite. The last finite weights are "

@@ -18,6 +18,7 @@ ACCELERATED = {"jax", "jaxlib", "flax", "optax"}
 CORE = {
     "config": set(),
     "batching": set(),
+    "reservoir": {"batching"},
     "compilation": set(),
     "losses": set(),
     "gaussian": set(),
@@ -46,7 +47,8 @@ CORE = {
     },
     "__init__": set(),
 }
-CORE["engine"] = CORE["training"] | CORE["scoring"] | {"scoring", "training"}
+CORE["engine"] = CORE["training"] | CORE["scoring"]
+CORE["engine"] |= {"reservoir", "scoring", "training"}
 
 
 def imports(path, *, top_level_only=False):

@@ -545,8 +545,10 @@ random.seed(0)
 start = time.perf_counter()
 save(detectors[0], target)
 duration = time.perf_counter() - start
-seen = set()
-for _ in range(n_kills):
+seen, kills = set(), 0
+# On a busy machine writers may be killed before they have done anything.
+while kills < n_kills or seen != complete:
+    kills += 1
     child = os.fork()
     if not child:
         while True:
@@ -558,7 +560,7 @@ for _ in range(n_kills):
     content = open(target, "rb").read()
     assert content in complete, len(content)
     seen.add(content)
-print(len(seen))
+print(kills)
 """
 
 
@@ -571,4 +573,4 @@ def test_killed_writers_leave_a_whole_file(n_kills, small, tmp_path):
     (tmp_path / "detectors.pickle").write_bytes(pickle.dumps(detectors))
     (tmp_path / "killed").mkdir()
     command = [sys.executable, "-c", KILLED, str(tmp_path), str(n_kills)]
-    assert subprocess.check_output(command, text=True) == "2\n"
+    assert int(subprocess.check_output(command, text=True)) >= n_kills

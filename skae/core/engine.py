@@ -11,13 +11,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skae.core import batching, gaussian, networks, robust, scoring, training
+from skae.core import (
+    batching,
+    gaussian,
+    memory,
+    networks,
+    reservoir,
+    robust,
+    scoring,
+    training,
+)
 from skae.core.batching import Rows as Rows
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
 from skae.core.networks import ACTIVATIONS
 from skae.core.penalties import PENALTIES
+from skae.core.reservoir import Reservoir as Reservoir
+from skae.core.reservoir import empty as empty_reservoir  # noqa: F401
 from skae.core.scoring import SCORES, Statistics
 from skae.core.training import OPTIMIZERS, SCHEDULES
 
@@ -118,6 +129,19 @@ def _split(
     chosen = order[: max(n_sample, MIN_HELD_OUT)]
     sample = Rows(batching.take(rows.X, chosen), rows.weight[chosen])
     return Split(train, held_out, sample, scoring.ball(*sample))
+
+
+def split_stream(train: Rows, sample: Rows) -> Split:
+    """Train on a batch, and measure a sample of all batches."""
+    return Split(train, None, sample, scoring.ball(*sample))
+
+
+def add_to_reservoir(
+    sample: Reservoir, rows: Rows, generator: np.random.Generator
+) -> Reservoir:
+    """Add rows to a sample of as many rows as are remembered."""
+    capacity = memory.capacity(rows.X.shape[1])
+    return reservoir.add(sample, rows, capacity, generator)
 
 
 def extremes(X: Any) -> tuple[float, float]:

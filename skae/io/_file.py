@@ -53,7 +53,12 @@ MALFORMED = (
 HISTORY = {"loss", "validation_loss", "epoch_seconds"}
 
 # Fitted attributes that are dicts of arrays, with the name that tensors start with.
-GROUPS = {"weights": "weights_", "statistics": "statistics_", "history": "history_"}
+GROUPS = {
+    "weights": "weights_",
+    "statistics": "statistics_",
+    "history": "history_",
+    "stream": "_stream",
+}
 
 
 def save(detector, path):
@@ -191,7 +196,7 @@ def _encode(detector: AutoencoderOutlierDetector) -> bytes:
     tensors = {
         f"{group}/{name}": value
         for group, attribute in GROUPS.items()
-        for name, value in attributes[attribute].items()
+        for name, value in (attributes[attribute] or {}).items()
     }
     tensors["calibration_scores"] = detector.calibration_scores_
     tensors["offset"] = np.float64(detector.offset_)
@@ -386,6 +391,7 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
         n_features_in_=model.architecture["n_features"],
         _seeds=_seeds(tensors.pop("seeds"), n_members),
         _optimizer_leaves=_optimizer_leaves(tensors, header, n_members),
+        _stream=_stream(groups["stream"], model.architecture["n_features"]),
     )
     detector.set_output(**header["output_config"])
     names = header["feature_names"]
@@ -411,6 +417,22 @@ def _vector(array: np.ndarray, dtype: Any = np.float64, size: int | None = None)
     if not is_right or (size is not None and len(array) != size):
         raise ValueError(f"an array of {dtype} has shape {array.shape}.")
     return array
+
+
+def _stream(arrays: dict[str, np.ndarray], n_features: int) -> Any:
+    """Check the samples that ``partial_fit`` keeps."""
+    if not arrays:
+        return None
+    n_seen = _vector(arrays["n_seen"], np.int64, 2)
+    for name, seen in zip(("sample", "held_out"), n_seen, strict=True):
+        X, weight = arrays[name], _vector(arrays[f"{name}_weight"])
+        if X.dtype != np.float32 or X.shape != (len(weight), n_features):
+            raise ValueError("its stream does not have the shapes that it should.")
+        if not np.isfinite(X).all() or not (weight > 0).all() or seen < len(X):
+            raise ValueError("its stream holds values that it should not.")
+    if len(arrays) != 5:
+        raise ValueError("its stream holds unknown arrays.")
+    return arrays
 
 
 def _scores(array: np.ndarray) -> np.ndarray:
