@@ -9,7 +9,7 @@ import numpy as np
 
 from skae import AutoencoderOutlierDetector
 from skae.io import save
-from skae.io._file import SCHEMA
+from skae.io._contents import SCHEMA
 
 FOLDER = Path(__file__).parent
 CASES = {
