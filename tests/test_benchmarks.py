@@ -7,7 +7,14 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.quality import adbench, combinations, peers, published, summary
+from benchmarks.quality import (
+    adbench,
+    combinations,
+    peers,
+    published,
+    summary,
+    variants,
+)
 from skae import AutoencoderOutlierDetector
 
 
@@ -195,3 +202,23 @@ def test_a_row_that_is_remembered_is_told_from_its_copies():
     assert found[""][1].tolist() == [0, 0]
     assert found[" without self"][1].tolist() == [1, 0]
     assert found[" distinct"][1].tolist() == [1, 1]
+
+
+def test_variants_give_a_line_of_the_table_each():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(120, 4)) @ rng.normal(size=(4, 4))
+    X_test = np.vstack([rows[60:], 5 * rng.normal(size=(20, 4))])
+    y_test = np.repeat([0, 1], [60, 20])
+    names = ["plain", "cross-entropy, [0, 1]"]
+    runs = [
+        {"set": "a", "variant": name, "seed": 0}
+        | variants.evaluate(
+            variants.VARIANTS[name] | {"max_iter": 3}, rows[:60], X_test, y_test, 0
+        )
+        for name in names
+    ]
+    lines = variants.table(runs).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {n}" for n in names]
+    area = runs[0]["reconstruction auroc"]
+    assert f"| plain | {area:.1f} / " in lines[2]
+    assert 50 < area <= 100
