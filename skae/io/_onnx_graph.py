@@ -20,6 +20,7 @@ from skae.core import engine, scoring
 from skae.core.batching import LARGEST
 from skae.core.gaussian import TINY
 
+# Of inner names, so that none is that of a column.
 PREFIX = "skae/"
 
 DOUBLE, FLOAT = TensorProto.DOUBLE, TensorProto.FLOAT
@@ -48,14 +49,13 @@ def export(convert: Any, sample: Any, *, by_column: bool) -> ModelProto:
         model = convert(initial_types=[("X", kind([None, sample.shape[1]]))])
         if is_frame or types[0] not in (np.float32, np.float64):
             width = 1 if is_frame else sample.shape[1]
-            _join(model, names, types, width, FLOAT if is_single else DOUBLE)
+            model = _joined(model, names, types, width, FLOAT if is_single else DOUBLE)
     checker.check_model(model, full_check=True)
     return model
 
 
 def _renamed(model: ModelProto, names: list[str]) -> ModelProto:
     """Give the inputs the names of the columns, which skl2onnx has changed."""
-    # With a prefix no inner name is that of a column.
     model = compose.add_prefix(model, PREFIX, rename_outputs=False)
     inputs = model.graph.input
     renamed = dict(zip((i.name for i in inputs), names, strict=True))
@@ -66,21 +66,19 @@ def _renamed(model: ModelProto, names: list[str]) -> ModelProto:
     return model
 
 
-def _join(
+def _joined(
     model: ModelProto, names: list[str], types: list, width: int, kind: int
-) -> None:
+) -> ModelProto:
     """Put inputs of any numbers in front of the only input."""
+    model = compose.add_prefix(model, PREFIX, rename_outputs=False)
     graph = model.graph
     joined = graph.input[0].name
-    parts = [f"{PREFIX}{i}" for i in range(len(names))]
+    parts = [f"{PREFIX}column/{i}" for i in range(len(names))]
     nodes = [
         helper.make_node("Cast", [name], [part], to=kind)
         for name, part in zip(names, parts, strict=True)
     ]
-    nodes.append(helper.make_node("Concat", parts, [f"{PREFIX}joined"], axis=1))
-    for node in graph.node:
-        changed = [f"{PREFIX}joined" if name == joined else name for name in node.input]
-        node.input[:] = changed
+    nodes.append(helper.make_node("Concat", parts, [joined], axis=1))
     nodes += graph.node
     del graph.node[:], graph.input[:]
     graph.node.extend(nodes)
@@ -90,6 +88,7 @@ def _join(
         )
         for name, dtype in zip(names, types, strict=True)
     )
+    return model
 
 
 def set_shapes(operator: Any) -> None:
