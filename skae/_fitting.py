@@ -39,11 +39,9 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
             raise ValueError(
                 "sample_weight must leave at least 2 rows of positive weight. Got 1."
             )
-    if parameters["loss"] == "binary_cross_entropy":
-        _check_unit_interval(X, "X")
-        if X_val is not None:
-            _check_unit_interval(X_val, "X_val")
+    check_values(parameters, X, "X")
     if X_val is not None:
+        check_values(parameters, X_val, "X_val")
         _warn_of_few(X_val)
     with engine.device_context(parameters["device"]):
         seeds, previous = seeds_and_previous(estimator, parameters, X.shape[1])
@@ -59,7 +57,10 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
         return fitted
 
 
-def _check_unit_interval(X, name):
+def check_values(parameters, X, name):
+    """Refuse rows that the loss is not defined for."""
+    if parameters["loss"] != "binary_cross_entropy":
+        return
     low, high = engine.extremes(X)
     if low < 0 or high > 1:
         raise ValueError(

@@ -13,6 +13,7 @@ def partial_fit(estimator, parameters, X, sample_weight):
             "partial_fit does not trim, since a batch does not tell what is normal: "
             f"'trim' must be 0. Got {parameters['trim']!r}."
         )
+    _fitting.check_values(parameters, X, "X")
     rows = engine.Rows(X, sample_weight)
     if not sample_weight.all():
         rows = rows.select(np.flatnonzero(sample_weight))

@@ -144,6 +144,9 @@ def test_what_cannot_go_on_is_refused(stream, small):
         small().partial_fit(batches[0][:1])
     with pytest.raises(ValueError, match=r"'trim' must be 0. Got 0.1"):
         small(trim=0.1).partial_fit(batches[0])
+    probabilities = small(loss="binary_cross_entropy", output_activation="sigmoid")
+    with pytest.raises(ValueError, match=r"needs values in \[0, 1\]. X has values"):
+        probabilities.partial_fit(batches[0])
     detector = small().partial_fit(batches[0])
     with pytest.raises(ValueError, match=r"5 features, but .* is expecting 6"):
         detector.partial_fit(batches[0][:, :5])
@@ -180,7 +183,7 @@ def test_sparse_and_single_precision_batches(stream, small):
 )
 def test_samples_hold_rows_that_came_with_their_weights(sizes, capacity, seed):
     generator = np.random.default_rng(seed)
-    sample = reservoir.empty(2)
+    sample = reservoir.empty_reservoir(2)
     total = sum(sizes)
     numbers = np.split(np.arange(1.0, total + 1), np.cumsum(sizes)[:-1])
     for part in numbers:
@@ -199,7 +202,7 @@ def test_every_row_is_as_likely_to_be_kept():
     counts = np.zeros(60)
     for seed in range(2000):
         generator = np.random.default_rng(seed)
-        sample = reservoir.empty(1)
+        sample = reservoir.empty_reservoir(1)
         for start in range(0, 60, 20):
             part = np.arange(start, start + 20.0)
             rows = Rows(part[:, None].astype(np.float32), np.ones(20))

@@ -28,7 +28,7 @@ from skae.core.losses import LOSSES
 from skae.core.networks import ACTIVATIONS
 from skae.core.penalties import PENALTIES
 from skae.core.reservoir import Reservoir as Reservoir
-from skae.core.reservoir import empty as empty_reservoir  # noqa: F401
+from skae.core.reservoir import empty_reservoir as empty_reservoir
 from skae.core.scoring import SCORES, Statistics
 from skae.core.training import OPTIMIZERS, SCHEDULES
 

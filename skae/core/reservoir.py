@@ -21,7 +21,7 @@ class Reservoir(NamedTuple):
         return Rows(self.X, self.weight)
 
 
-def empty(n_features: int) -> Reservoir:
+def empty_reservoir(n_features: int) -> Reservoir:
     """Return the sample of no rows."""
     return Reservoir(np.empty((0, n_features), np.float32), np.empty(0), 0)
 

@@ -134,7 +134,7 @@ def convert_imputer(scope: Any, operator: Any, container: Any) -> None:
     fillers = np.asarray(imputer.statistics_, np.float64)
     has_gaps = np.isnan(imputer.missing_values) and not np.isnan(fillers).any()
     if not has_gaps or imputer.add_indicator:
-        raise NotImplementedError(
+        raise ValueError(
             "SimpleImputer is exported for missing_values=nan, where no column is "
             "empty, and without an indicator."
         )
