@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skae import thresholds
 from skae._callbacks import CallbackSupportMixin, with_callbacks
 from skae._frames import like_frame
-from skae._validation import check_number, check_sample_weight
+from skae._validation import check_number, check_observed, check_sample_weight
 
 
 class AutoencoderOutlierDetector(
@@ -85,6 +85,12 @@ class AutoencoderOutlierDetector(
         Strength of the penalty on the squared Frobenius norm of the encoder's
         Jacobian, averaged over rows [5]_. It is exact if the code or the rows are at
         most 8 wide, and estimated by one random projection for each row otherwise.
+    missing : {"error", "mask"}, default="error"
+        What NaN means. "error" refuses it. With "mask" it is a missing cell: loss,
+        statistics and scores are those of the observed cells, in training and
+        scoring, and each row needs one of them. The network sees the mean of the
+        feature in place of a missing cell. A row without missing cells has the score
+        that it has with "error".
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         "sgd" has Nesterov momentum 0.9. A callable gets the learning rate and returns
         an optax transformation; it must be defined at the top level of a module.
@@ -235,6 +241,7 @@ class AutoencoderOutlierDetector(
         sparsity=0.0,
         sparsity_target=0.05,
         contraction=0.0,
+        missing="error",
         optimizer="adamw",
         weight_decay=1e-5,
         learning_rate=2e-3,
@@ -270,6 +277,7 @@ class AutoencoderOutlierDetector(
         self.sparsity = sparsity
         self.sparsity_target = sparsity_target
         self.contraction = contraction
+        self.missing = missing
         self.optimizer = optimizer
         self.weight_decay = weight_decay
         self.learning_rate = learning_rate
@@ -313,7 +321,8 @@ class AutoencoderOutlierDetector(
         Raises
         ------
         ValueError
-            If a parameter is unknown or out of range, or X has NaN or infinity.
+            If a parameter is unknown or out of range, or X has infinity, or NaN
+            without ``missing="mask"``.
         """
         from skae import _fitting
 
@@ -495,7 +504,8 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            Reconstructions, in the units of ``X``.
+            Reconstructions, in the units of ``X``, for missing cells too: they are
+            filled by ``np.where(np.isnan(X), detector.reconstruct(X), X)``.
         """
         return self._compute("reconstruct", X)
 
@@ -514,8 +524,8 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         {ndarray, DataFrame} of shape (n_samples, n_features)
-            Errors >= 0; a data frame of the same kind with the same names where ``X``
-            is one.
+            Errors >= 0, NaN in missing cells; a data frame of the same kind with the
+            same names where ``X`` is one.
         """
         errors = self._compute("feature_errors", X, normalize=bool(normalize))
         return like_frame(errors, X)
@@ -534,6 +544,7 @@ class AutoencoderOutlierDetector(
         -------
         list of list of (str, float)
             For each row, names and normalised errors (see ``feature_errors``).
+            Missing cells are not named.
         """
         check_number("n_features", n_features)
         errors = self._compute("feature_errors", X, normalize=True)
@@ -542,7 +553,7 @@ class AutoencoderOutlierDetector(
             names = [f"x{i}" for i in range(self.n_features_in_)]
         order = np.argsort(-errors, axis=1, kind="stable")[:, :n_features]
         return [
-            [(str(names[j]), float(row[j])) for j in ranked]
+            [(str(names[j]), float(row[j])) for j in ranked if not np.isnan(row[j])]
             for row, ranked in zip(errors, order, strict=True)
         ]
 
@@ -643,14 +654,19 @@ class AutoencoderOutlierDetector(
         return self.architecture_["latent_dim"]
 
     def _validate(self, X, *, reset=False, min_rows=None):
-        return validate_data(
+        masks = self.missing == "mask"
+        X = validate_data(
             self,
             X,
             reset=reset,
             accept_sparse="csr",
             dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan" if masks else True,
             ensure_min_samples=min_rows or (2 if reset else 1),
         )
+        if masks:
+            check_observed(X)
+        return X
 
     def _compute(self, name, X, **options):
         """Validate rows and pass them to a function of the engine."""
@@ -669,5 +685,6 @@ class AutoencoderOutlierDetector(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.missing == "mask"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 # name: (type, lowest, highest, which ends belong to the interval)
@@ -49,6 +50,9 @@ SEQUENCES = ("hidden_layer_sizes", "decoder_layer_sizes")
 
 # Corruptions whose scale is a share of the cells.
 OF_CELLS = ("masking", "swap", "salt_and_pepper")
+
+# Rows that are looked at in one go.
+BLOCK_ROWS = 4096
 
 OWNER = "AutoencoderOutlierDetector"
 
@@ -190,6 +194,23 @@ def _check_scale(name: str, value: Any) -> None:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(_inside(name, v) for v in pair) or pair[0] > pair[1]:
         refuse(name, f"{_range(name)} or a pair (low, high) of them", value)
+
+
+def check_observed(X: Any) -> None:
+    """Refuse a table, of which cells may be NaN, with a row of nothing else."""
+    for start in range(0, X.shape[0], BLOCK_ROWS):
+        block = X[start : start + BLOCK_ROWS]
+        if issparse(block):
+            missing = csr_array((np.isnan(block.data), block.indices, block.indptr))
+            n_missing = missing.sum(axis=1)
+        else:
+            n_missing = np.isnan(block).sum(axis=1)
+        empty = np.flatnonzero(n_missing == X.shape[1])
+        if len(empty):
+            raise ValueError(
+                f"Each row of X needs an observed cell. Row {start + empty[0]} has NaN "
+                "in all."
+            )
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:

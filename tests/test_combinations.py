@@ -32,6 +32,7 @@ AXES = {
     "anomaly_score": sorted(SCORES),
     "contamination": ["auto", 0.1],
     "trim": [0.0, 0.2],
+    "missing": ["error", "mask"],
 }
 
 
@@ -92,7 +93,10 @@ def test_every_pair_is_there():
     ],
 )
 def test_pairs_of_values(number, tmp_path):
-    X = np.random.default_rng(0).uniform(size=(150, 3))
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(150, 3))
+    if ROWS[number]["missing"] == "mask":
+        X[rng.random(150) < 0.2, 1] = np.nan
     detector = AutoencoderOutlierDetector(
         max_iter=2, random_state=0, **parameters(ROWS[number])
     )

@@ -607,6 +607,7 @@ BAD = {
     "sparsity": [-0.1, None, True],
     "sparsity_target": [0, 1, -0.5, "low", None],
     "contraction": [-1, np.nan],
+    "missing": ["drop", None, np.nan],
     "optimizer": ["adagrad", None],
     "weight_decay": [-1, None],
     "learning_rate": [0, -1, np.inf, None],

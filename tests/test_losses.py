@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from skae.core.losses import LOSSES
+from skae.core.losses import LOSSES, mean_over_features
 
 
 def huber(residual):
@@ -36,13 +36,27 @@ def pairs(low, high):
 
 @pytest.mark.parametrize("name", LOSSES)
 @given(data=st.data())
-def test_loss_is_the_mean_over_features_of_its_formula(name, data):
+def test_loss_is_its_formula_in_each_cell(name, data):
     is_probability = name == "binary_cross_entropy"
     x, x_hat = data.draw(pairs(0, 1) if is_probability else pairs(-1e3, 1e3))
-    expected = ORACLES[name](x.astype(float), x_hat.astype(float)).mean(axis=1)
+    expected = ORACLES[name](x.astype(float), x_hat.astype(float))
     for function in (LOSSES[name], jax.jit(LOSSES[name])):
         result = np.asarray(function(x, x_hat))
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+@given(
+    values=hnp.arrays(np.float32, (4, 5), elements=st.floats(-1e3, 1e3, width=32)),
+    observed=hnp.arrays(bool, (4, 5)),
+)
+def test_the_mean_is_over_the_observed_features(values, observed):
+    observed[:, 0] = True
+    for function in (mean_over_features, jax.jit(mean_over_features)):
+        found = function(values, observed)
+        expected = values.astype(float).mean(axis=1, where=observed)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
+        found = function(values)
+        np.testing.assert_allclose(found, values.mean(axis=1), rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -71,6 +71,7 @@ pytestmark = [
             corruption="swap", loss="correntropy", contraction=1e-3, **SMALL
         ),
         AutoencoderOutlierDetector(**SMALL | {"latent_dim": 1}),
+        AutoencoderOutlierDetector(missing="mask", **SMALL),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
     xfail_strict=True,

@@ -112,6 +112,7 @@ def test_damaged_streams_are_refused(stream, small, tmp_path):
     metadata = parts(data)[0]["__metadata__"]
     for name, value, message in (
         ("sample", np.ones((3, 6), np.float32), "shapes"),
+        ("sample", np.full((91, 6), np.inf, np.float32), "values|shapes"),
         ("sample", np.full((91, 6), np.nan, np.float32), "values|shapes"),
         ("n_seen", np.array([5, 5]), "values"),
         ("held_out_weight", np.zeros(9), "values|shapes"),

@@ -18,6 +18,7 @@ def configure(**changes):
     values = {
         "loss": "squared_error",
         "corruption": None,
+        "is_masked": False,
         "penalties": (),
         "dropout": False,
         "optimizer": "adam",

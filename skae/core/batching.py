@@ -52,12 +52,18 @@ class Rows(NamedTuple):
 
 
 def as_float32(X: np.ndarray) -> np.ndarray:
-    """Float32 copy or view, cut off at ``LARGEST``."""
+    """Float32 copy or view, cut off at ``LARGEST``; NaN stays."""
     with np.errstate(over="ignore"):
         X = X.astype(np.float32, copy=False)
-    if X.size and (X.max() > LARGEST or X.min() < -LARGEST):
+    # The extremes of rows with NaN are NaN, which is inside nothing.
+    if X.size and not (X.max() <= LARGEST and X.min() >= -LARGEST):
         return np.clip(X, -LARGEST, LARGEST)
     return X
+
+
+def has_missing(X: np.ndarray) -> bool:
+    """Whether a dense array holds NaN."""
+    return bool(X.size and np.isnan(X.max()))
 
 
 def take(X: Any, rows: Any, out: np.ndarray | None = None) -> np.ndarray:

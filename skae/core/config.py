@@ -25,10 +25,14 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Active terms of the objective, optimiser and batch height."""
+    """Active terms of the objective, optimiser and batch height.
+
+    ``is_masked`` says that cells may be missing (NaN).
+    """
 
     loss: str
     corruption: str | None
+    is_masked: bool
     penalties: tuple[str, ...]
     dropout: bool
     optimizer: str | Callable[[Any], Any]
@@ -41,7 +45,7 @@ class Hyperparameters(NamedTuple):
 
     ``penalties`` holds one strength for each active penalty. ``n_steps`` is the
     length of the learning rate schedule. The corruptions need deviation, mean, lowest
-    and highest value of each feature.
+    and highest value of each feature; the mean stands in for missing cells too.
     """
 
     learning_rate: Any

@@ -83,5 +83,5 @@ def corrupt(
 ) -> Array:
     """Corrupt ``x`` by the named corruption; None leaves it clean."""
     if corruption is None:
-        return jnp.asarray(x)
+        return x
     return CORRUPTIONS[corruption](key, x, n_rows, hyper)

@@ -39,6 +39,7 @@ CHOICES = {
     "loss": LOSSES,
     "optimizer": OPTIMIZERS,
     "learning_rate_schedule": SCHEDULES,
+    "missing": ("error", "mask"),
     "anomaly_score": SCORES,
 }
 
@@ -146,7 +147,7 @@ def add_to_reservoir(
 
 def extremes(X: Any) -> tuple[float, float]:
     """Lowest and highest value of a table."""
-    ends = [(b.min(), b.max()) for b in batching.blocks(X, SCORE_ROWS)]
+    ends = [(np.nanmin(b), np.nanmax(b)) for b in batching.blocks(X, SCORE_ROWS)]
     lows, highs = zip(*ends, strict=True)
     return float(min(lows)), float(max(highs))
 
@@ -158,7 +159,7 @@ def _trusted(rows: Rows, share: float) -> np.ndarray:
     ball = scoring.ball(X, weight)
 
     u = scoring.standardised(X.astype(np.float64), ball)
-    kept = robust.concentrate(u, weight, share)
+    kept = robust.concentrate(gaussian.completed(u, weight), weight, share)
     trusted = gaussian.fit(u[kept], weight[kept])
     energies = np.concatenate(
         [
@@ -206,6 +207,7 @@ def training_config(parameters: Mapping[str, Any], n_rows: int) -> TrainingConfi
     return TrainingConfig(
         loss=parameters["loss"],
         corruption=parameters["corruption"],
+        is_masked=parameters["missing"] == "mask",
         penalties=tuple(name for name in PENALTIES if parameters[name] > 0),
         dropout=parameters["dropout"] > 0,
         optimizer=parameters["optimizer"],
@@ -222,7 +224,9 @@ def _hyperparameters(
     center = split.ball["center"]
     low_and_high = (center, center)
     if parameters["corruption"] == "salt_and_pepper":
-        low_and_high = split.sample.X.min(axis=0), split.sample.X.max(axis=0)
+        # Both leave NaN out where they can.
+        ends = [f.reduce(split.sample.X, axis=0) for f in (np.fmin, np.fmax)]
+        low_and_high = tuple(np.where(np.isnan(end), center, end) for end in ends)
     return Hyperparameters(
         learning_rate=np.float32(parameters["learning_rate"]),
         weight_decay=np.float32(parameters["weight_decay"]),
@@ -474,6 +478,10 @@ def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
     """Squared residuals, averaged over the members; relative to training if asked."""
     roots = _each_member(model, scoring.residuals, X)
     errors = np.mean(np.square(roots, dtype=np.float64), axis=0)
+    start = 0
+    for block in batching.blocks(X, SCORE_ROWS):
+        errors[start : start + len(block)][np.isnan(block)] = np.nan
+        start += len(block)
     if not normalize:
         return errors
     usual = model.statistics["feature_error"].mean(axis=0)
@@ -489,7 +497,7 @@ def denoising_score(model: Model, X: Any) -> float:
     for clean in batching.blocks(X, SCORE_ROWS):
         noise = rng.standard_normal(clean.shape) * SCORE_NOISE * scale
         error = (clean - reconstruct(model, clean + noise)) / scale
-        errors.append(np.mean(np.square(error), axis=1))
+        errors.append(np.nanmean(np.square(error), axis=1))
     return -float(np.median(np.concatenate(errors)))
 
 

@@ -1,7 +1,13 @@
-"""Gaussians with full covariance: fitted by NumPy, evaluated by NumPy and by JAX."""
+"""Gaussians with full covariance: fitted by NumPy, evaluated by NumPy and by JAX.
+
+Of rows with missing cells the observed ones count: the distance is the smallest that
+any values in place of the missing ones would give, which is that of the marginal
+Gaussian of the observed features.
+"""
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -19,11 +25,36 @@ RIDGE = 1e-2
 
 TINY = 1e-30
 
+# Steps of the conjugate gradients that complete rows.
+COMPLETION_STEPS = 32
 
-def root_mean_square(x: Array) -> Array:
-    """Root of the mean square over the last axis, without overflow in float32."""
+
+def root_mean_square(x: Array, observed: Array | None = None) -> Array:
+    """Root of the mean square over the last axis, without overflow in float32.
+
+    The mean is that of the observed cells, where they are given.
+    """
+    if observed is not None:
+        n_observed = jnp.sum(observed, axis=-1, dtype=x.dtype)
+        x = jnp.where(observed, x, 0.0)
+        return root_mean_square(x) * jnp.sqrt(x.shape[-1] / n_observed)
     largest = jnp.maximum(jnp.max(jnp.abs(x), axis=-1, keepdims=True), TINY)
     return largest[..., 0] * jnp.sqrt(jnp.mean(jnp.square(x / largest), axis=-1))
+
+
+def moments(v: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each feature, and share of each cell in the weight of its feature.
+
+    The shares are of shape (n, 1) if all cells are observed, else (n, d). A feature
+    without observed cells has the mean 0.
+    """
+    share = weight / weight.sum()
+    mean = share @ v
+    if not np.isnan(mean).any():
+        return mean, share[:, None]
+    cells = np.where(np.isnan(v), 0.0, weight[:, None])
+    cells /= np.maximum(cells.sum(axis=0), TINY)
+    return (cells * np.nan_to_num(v)).sum(axis=0), cells
 
 
 def fit(v: np.ndarray, weight: np.ndarray) -> Statistics:
@@ -31,13 +62,20 @@ def fit(v: np.ndarray, weight: np.ndarray) -> Statistics:
 
     Wide rows keep the leading directions only and one variance for the rest
     (probabilistic PCA; Tipping and Bishop, 1999).
+
+    The covariance of two features is that of the rows in which both are observed. In
+    wide tables it is smaller, by about the share of such rows.
     """
-    mean = np.average(v, axis=0, weights=weight)
+    mean, share = moments(v, weight)
     width = v.shape[1]
     is_wide = width > FULL_COVARIANCE_WIDTH
     if is_wide:
         v, weight = v[:LOW_RANK_ROWS], weight[:LOW_RANK_ROWS]
-    weighted = (v - mean) * np.sqrt(weight / weight.sum())[:, None]
+        _, share = moments(v, weight)
+    has_missing = share.shape[1] > 1
+    weighted = (v - mean) * np.sqrt(share)
+    if has_missing:
+        weighted = np.nan_to_num(weighted)
     if is_wide:
         variances, left = np.linalg.eigh(weighted @ weighted.T)
         # Few rows tell next to nothing about the smaller of the variances.
@@ -49,7 +87,10 @@ def fit(v: np.ndarray, weight: np.ndarray) -> Statistics:
         vectors[:, variances <= 1e-10 * variances[-1]] = 0.0
     else:
         rank = width
-        variances, vectors = np.linalg.eigh(weighted.T @ weighted)
+        covariance = weighted.T @ weighted
+        if has_missing:
+            covariance *= _overlap(~np.isnan(v), weight)
+        variances, vectors = np.linalg.eigh(covariance)
     total = np.square(weighted).sum()
     ridge = RIDGE * total / width if total > 0 else 1.0
     rest = max(total - variances.sum(), 0.0) / max(width - rank, 1)
@@ -60,6 +101,14 @@ def fit(v: np.ndarray, weight: np.ndarray) -> Statistics:
         "rest_root": 1 / np.sqrt(rest + ridge),
     }
     return {name: np.asarray(s, dtype=np.float32) for name, s in statistics.items()}
+
+
+def _overlap(observed: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Root of the product of two features' weights over that of their common rows."""
+    each = (observed * weight[:, None]).sum(axis=0)
+    both = (observed * weight[:, None]).T @ observed
+    root = np.sqrt(each[:, None] * each)
+    return np.divide(root, both, out=np.zeros_like(root), where=both > 0)
 
 
 def shapes(n_components: int, width: int) -> dict[str, tuple[int, ...]]:
@@ -74,30 +123,105 @@ def shapes(n_components: int, width: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def distance(v: Array, gaussian: Statistics) -> Array:
+def distance(v: Array, gaussian: Statistics, observed: Array | None = None) -> Array:
     """Root of the mean squared whitened coordinate of already centred rows.
 
     Rows narrower than the covariance are zero in what they lack.
     """
     components = gaussian["components"]
     rank, width = components.shape
+    n_lacking = width - v.shape[1]
+    if observed is not None:
+        lacking = ((0, 0), (0, n_lacking))
+        v, n_lacking = jnp.pad(v, lacking), 0
+        observed = jnp.pad(observed, lacking, constant_values=True)
+        v = complete(v, observed, gaussian)
     coordinates = v @ components[:, : v.shape[1]].T
     result = root_mean_square(coordinates * gaussian["precision_root"])
     result = result * jnp.sqrt(rank / width)
-    if rank == width:
+    if rank < width:
+        v = jnp.pad(v, ((0, 0), (0, n_lacking)))
+        rest = (v - coordinates @ components) * gaussian["rest_root"]
+        result = jnp.hypot(result, root_mean_square(rest))
+    if observed is None:
         return result
-    v = jnp.pad(v, ((0, 0), (0, width - v.shape[1])))
-    rest = (v - coordinates @ components) * gaussian["rest_root"]
-    return jnp.hypot(result, root_mean_square(rest))
+    return result * jnp.sqrt(width / jnp.sum(observed, axis=-1, dtype=v.dtype))
+
+
+def _descend(carry: tuple, free: Any, gaussian: Statistics) -> tuple:
+    """One step of conjugate gradients, down the squared distance."""
+    v, residual, direction, square = carry
+    downhill = free * _precise(direction, gaussian)
+    # Finished rows have no direction left, and stay.
+    length = square / ((direction * downhill).sum(axis=-1, keepdims=True) + TINY)
+    v = v + length * direction
+    residual = residual - length * downhill
+    new = (residual * residual).sum(axis=-1, keepdims=True)
+    return v, residual, residual + new / (square + TINY) * direction, new
+
+
+def _precise(v: Any, gaussian: Statistics) -> Any:
+    """Product with the inverse covariance."""
+    components, root = gaussian["components"], gaussian["precision_root"]
+    coordinates = v @ components.T
+    product = (coordinates * root**2) @ components
+    if len(components) < v.shape[1]:
+        rest = v - coordinates @ components
+        product = product + rest * gaussian["rest_root"] ** 2
+    return product
+
+
+def _start(v: Any, free: Any, gaussian: Statistics) -> tuple:
+    residual = -free * _precise(v, gaussian)
+    return v, residual, residual, (residual * residual).sum(axis=-1, keepdims=True)
+
+
+def complete(v: Array, observed: Array, gaussian: Statistics) -> Array:
+    """Centred rows with the likeliest values in place of the missing cells."""
+    largest = jnp.max(jnp.where(observed, jnp.abs(v), 0.0), axis=-1, keepdims=True)
+    largest = jnp.maximum(largest, TINY)
+    free = (~observed).astype(v.dtype)
+    start = _start(jnp.where(observed, v / largest, 0.0), free, gaussian)
+
+    def step(i: Array, carry: tuple) -> tuple:
+        del i
+        return _descend(carry, free, gaussian)
+
+    return largest * jax.lax.fori_loop(0, COMPLETION_STEPS, step, start)[0]
+
+
+def complete_on_host(v: np.ndarray, gaussian: Statistics) -> np.ndarray:
+    """Fill the missing cells of centred rows, in float64, as :func:`complete` does."""
+    free = np.isnan(v)
+    rows = np.flatnonzero(free.any(axis=1))
+    if not len(rows):
+        return v
+    few = free[rows].astype(np.float64)
+    carry = _start(np.nan_to_num(v[rows]), few, gaussian)
+    for _ in range(COMPLETION_STEPS):
+        carry = _descend(carry, few, gaussian)
+    v = v.copy()
+    v[rows] = carry[0]
+    return v
+
+
+def completed(v: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Rows with their missing cells filled by the Gaussian that fits them."""
+    if not np.isnan(v).any():
+        return v
+    gaussian = {k: s.astype(np.float64) for k, s in fit(v, weight).items()}
+    return gaussian["mean"] + complete_on_host(v - gaussian["mean"], gaussian)
 
 
 def energies(v: np.ndarray, gaussian: Statistics) -> np.ndarray:
     """Mean squared whitened coordinate of rows, in float64."""
-    centred = v - gaussian["mean"].astype(np.float64)
-    components = gaussian["components"].astype(np.float64)
+    gaussian = {k: s.astype(np.float64) for k, s in gaussian.items()}
+    components = gaussian["components"]
+    n_observed = v.shape[1] - np.isnan(v).sum(axis=1)
+    centred = complete_on_host(v - gaussian["mean"], gaussian)
     coordinates = centred @ components.T
     total = np.square(coordinates * gaussian["precision_root"]).sum(axis=1)
     if len(components) < v.shape[1]:
         rest = np.square(centred - coordinates @ components).sum(axis=1)
         total += rest * np.square(gaussian["rest_root"])
-    return total / v.shape[1]
+    return total / n_observed

@@ -1,4 +1,4 @@
-"""Reconstruction losses per row: ``(x, x_hat) -> (n,)``, averaged over features."""
+"""Reconstruction losses of each cell, ``(x, x_hat) -> (n, d)``, and their means."""
 
 import jax.numpy as jnp
 import optax
@@ -9,36 +9,44 @@ OUTPUT_MARGIN = 2**-20
 
 
 def squared_error(x: Array, x_hat: Array) -> Array:
-    """Mean of ``(x - x_hat)^2``."""
-    return jnp.mean(jnp.square(x - x_hat), axis=-1)
+    """Return ``(x - x_hat)^2``."""
+    return jnp.square(x - x_hat)
 
 
 def absolute_error(x: Array, x_hat: Array) -> Array:
-    """Mean of ``|x - x_hat|``."""
-    return jnp.mean(jnp.abs(x - x_hat), axis=-1)
+    """Return ``|x - x_hat|``."""
+    return jnp.abs(x - x_hat)
 
 
 def huber(x: Array, x_hat: Array) -> Array:
     """Half the squared error up to 1, linear beyond."""
-    return jnp.mean(optax.losses.huber_loss(x_hat, x, delta=1.0), axis=-1)
+    return optax.losses.huber_loss(x_hat, x, delta=1.0)
 
 
 def binary_cross_entropy(x: Array, x_hat: Array) -> Array:
-    """Mean of ``-x log(x_hat) - (1 - x) log(1 - x_hat)``, for values in [0, 1].
+    """Return ``-x log(x_hat) - (1 - x) log(1 - x_hat)``, for values in [0, 1].
 
     Outputs are kept off 0 and 1, where the logarithm is infinite.
     """
     x_hat = jnp.clip(x_hat, OUTPUT_MARGIN, 1 - OUTPUT_MARGIN)
-    return jnp.mean(-x * jnp.log(x_hat) - (1 - x) * jnp.log1p(-x_hat), axis=-1)
+    return -x * jnp.log(x_hat) - (1 - x) * jnp.log1p(-x_hat)
 
 
 def correntropy(x: Array, x_hat: Array) -> Array:
-    """Mean of ``1 - exp(-(x - x_hat)^2 / 2)``: residuals far above 1 hardly count.
+    """Return ``1 - exp(-(x - x_hat)^2 / 2)``: residuals far above 1 hardly count.
 
     The maximum correntropy criterion (Liu, Pokharel and Principe, 2007) with a kernel
     of width 1.
     """
-    return jnp.mean(-jnp.expm1(-jnp.square(x - x_hat) / 2), axis=-1)
+    return -jnp.expm1(-jnp.square(x - x_hat) / 2)
+
+
+def mean_over_features(values: Array, observed: Array | None = None) -> Array:
+    """Mean of each row over its features, or over the observed ones."""
+    if observed is None:
+        return jnp.mean(values, axis=-1)
+    n_observed = jnp.maximum(jnp.sum(observed, axis=-1), 1)
+    return jnp.sum(jnp.where(observed, values, 0.0), axis=-1) / n_observed
 
 
 def mean_over_rows(values: Array, weight: Array) -> Array:

@@ -1,6 +1,7 @@
 """Training rows that are remembered, and the distance to the nearest of them."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,11 +35,22 @@ def padded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def distance(u: Array, rows: Array, half_norms: Array) -> Array:
-    """Root of the mean squared difference to the nearest of the padded rows."""
-    nearest = _argmin(half_norms - u @ rows.T)
+def distance(
+    u: Array, rows: Array, half_norms: Array, observed: Array | None = None
+) -> Array:
+    """Root of the mean squared difference to the nearest of the padded rows.
+
+    Of rows with missing cells, the observed features count alone.
+    """
+    if observed is None:
+        cost = half_norms - u @ rows.T
+    else:
+        seen = observed.astype(u.dtype)
+        cost = seen @ (jnp.square(rows) / 2).T - (seen * u) @ rows.T
+        cost = jnp.where(jnp.isinf(half_norms), jnp.inf, cost)
+    nearest = _argmin(cost)
     # Not from the norms, whose difference loses the digits of small distances.
-    return root_mean_square(u - rows[nearest])
+    return root_mean_square(u - rows[nearest], observed)
 
 
 def _argmin(cost: Array) -> Array:
@@ -54,15 +66,24 @@ def _argmin(cost: Array) -> Array:
     return best * group + jnp.argmin(within, axis=1)
 
 
-def leave_one_out(rows: np.ndarray) -> np.ndarray:
-    """Mean squared difference of each remembered row to the nearest other one."""
-    half_norms = np.square(rows).sum(axis=1) / 2
+def leave_one_out(rows: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+    """Mean squared difference of each remembered row to the nearest other one.
+
+    Where ``observed`` is given, only the cells count that are observed in the row.
+    """
+    half_squares = np.square(rows) / 2
+    half_norms = half_squares.sum(axis=1)
     energies = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK_ROWS):
         block = rows[start : start + BLOCK_ROWS]
-        cost = half_norms - block @ rows.T
+        seen: Any = True
+        if observed is None:
+            cost = half_norms - block @ rows.T
+        else:
+            seen = observed[start : start + BLOCK_ROWS]
+            cost = seen @ half_squares.T - (seen * block) @ rows.T
         own = np.arange(len(block))
         cost[own, start + own] = np.inf
-        difference = block - rows[cost.argmin(axis=1)]
-        energies[start + own] = np.square(difference, dtype=np.float64).mean(axis=1)
+        squared = np.square(block - rows[cost.argmin(axis=1)], dtype=np.float64)
+        energies[start + own] = squared.mean(axis=1, where=seen)
     return energies

@@ -76,33 +76,63 @@ def project(x: Array, statistics: Statistics) -> Array:
     return jnp.where(distance <= radius, x, shrunk)
 
 
-def codes(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
+# Every function below gets the module, statistics, a block of rows, and which cells of
+# it are observed: None if all are. Missing cells hold the centre.
+
+
+def codes(
+    module: DenseAutoencoder,
+    statistics: Statistics,
+    x: Array,
+    observed: Array | None = None,
+) -> Array:
     """Code of each row."""
+    del observed
     return module.encode(project(x, statistics))
 
 
 def reconstructions(
-    module: DenseAutoencoder, statistics: Statistics, x: Array
+    module: DenseAutoencoder,
+    statistics: Statistics,
+    x: Array,
+    observed: Array | None = None,
 ) -> Array:
-    """Output of the network for each row."""
-    return module.decode(codes(module, statistics, x))
+    """Output of the network for each row, in missing cells too."""
+    return module.decode(codes(module, statistics, x, observed))
 
 
-def decoded(module: DenseAutoencoder, statistics: Statistics, code: Array) -> Array:
+def decoded(
+    module: DenseAutoencoder,
+    statistics: Statistics,
+    code: Array,
+    observed: Array | None = None,
+) -> Array:
     """Output of the decoder for each code."""
-    del statistics
+    del statistics, observed
     return module.decode(code)
 
 
-def residuals(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
+def residuals(
+    module: DenseAutoencoder,
+    statistics: Statistics,
+    x: Array,
+    observed: Array | None = None,
+) -> Array:
     """Root of the per-feature errors: residual and displacement in quadrature."""
+    del observed
     inside = project(x, statistics)
     residual = inside - module.decode(module.encode(inside))
     return jnp.hypot(residual, x - inside)
 
 
-def representation(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
+def representation(
+    module: DenseAutoencoder,
+    statistics: Statistics,
+    x: Array,
+    observed: Array | None = None,
+) -> Array:
     """Residual and code side by side: what the joint energy measures."""
+    del observed
     inside = project(x, statistics)
     code = module.encode(inside)
     return jnp.concatenate([inside - module.decode(code), code], axis=-1)
@@ -124,56 +154,81 @@ def standardised(x: Any, statistics: Statistics) -> Any:
 
 
 def reconstruction_distance(
-    module: DenseAutoencoder, statistics: Statistics, x: Array
+    module: DenseAutoencoder,
+    statistics: Statistics,
+    x: Array,
+    observed: Array | None = None,
 ) -> Array:
     """Root of the reconstruction energy: mean squared residual and displacement."""
     inside = project(x, statistics)
     residual = inside - module.decode(module.encode(inside))
-    return jnp.hypot(root_mean_square(residual), root_mean_square(x - inside))[:, None]
+    return jnp.hypot(
+        root_mean_square(residual, observed), root_mean_square(x - inside, observed)
+    )[:, None]
 
 
-def joint_distance(module: DenseAutoencoder, statistics: Statistics, x: Array) -> Array:
+def joint_distance(
+    module: DenseAutoencoder,
+    statistics: Statistics,
+    x: Array,
+    observed: Array | None = None,
+) -> Array:
     """Root of the joint energy: Mahalanobis of residual and code, and displacement."""
     away = x - project(x, statistics)
     v = representation(module, statistics, x) - statistics["joint_mean"]
     joint = _part(statistics, "joint")
-    return jnp.hypot(gaussian.distance(v, joint), gaussian.distance(away, joint))[
-        :, None
-    ]
+    seen = observed
+    if observed is not None:
+        n_codes = v.shape[1] - x.shape[1]
+        seen = jnp.pad(observed, ((0, 0), (0, n_codes)), constant_values=True)
+    return jnp.hypot(
+        gaussian.distance(v, joint, seen), gaussian.distance(away, joint, observed)
+    )[:, None]
 
 
 def latent_distance(
-    module: DenseAutoencoder, statistics: Statistics, x: Array
+    module: DenseAutoencoder,
+    statistics: Statistics,
+    x: Array,
+    observed: Array | None = None,
 ) -> Array:
     """Root of the latent energy: Mahalanobis of the code, and displacement."""
     inside = project(x, statistics)
     code = module.encode(inside) - statistics["latent_mean"]
-    away = root_mean_square((x - inside) / statistics["scale"])
+    away = root_mean_square((x - inside) / statistics["scale"], observed)
     latent = _part(statistics, "latent")
     return jnp.hypot(gaussian.distance(code, latent), away)[:, None]
 
 
-def nearest_distance(module: None, statistics: Statistics, x: Array) -> Array:
+def nearest_distance(
+    module: None, statistics: Statistics, x: Array, observed: Array | None = None
+) -> Array:
     """Distance to the nearest remembered row, and displacement, in deviations."""
     del module
     inside = project(x, statistics)
     nearest = memory.distance(
-        standardised(inside, statistics), statistics["memory"], statistics["norms"]
+        standardised(inside, statistics),
+        statistics["memory"],
+        statistics["norms"],
+        observed,
     )
-    away = root_mean_square((x - inside) / statistics["scale"])
+    away = root_mean_square((x - inside) / statistics["scale"], observed)
     return jnp.hypot(nearest, away)[:, None]
 
 
-def mahalanobis_distance(module: None, statistics: Statistics, x: Array) -> Array:
+def mahalanobis_distance(
+    module: None, statistics: Statistics, x: Array, observed: Array | None = None
+) -> Array:
     """Robust Mahalanobis distance of the row, and of its displacement."""
     del module
     inside = project(x, statistics)
     trusted = _part(statistics, "robust")
     u = standardised(inside, statistics) - trusted["mean"]
     away = (x - inside) / statistics["scale"]
-    return jnp.hypot(gaussian.distance(u, trusted), gaussian.distance(away, trusted))[
-        :, None
-    ]
+    return jnp.hypot(
+        gaussian.distance(u, trusted, observed),
+        gaussian.distance(away, trusted, observed),
+    )[:, None]
 
 
 # Energies of each score. They are computed one by one: compiled together, they share
@@ -202,7 +257,11 @@ NEEDS = {
 
 
 @bounded
-@partial(jax.jit, static_argnames=("function", "network"), compiler_options=OPTIONS)
+@partial(
+    jax.jit,
+    static_argnames=("function", "network", "is_masked"),
+    compiler_options=OPTIONS,
+)
 def _map_blocks(
     params: Any,
     statistics: Statistics,
@@ -211,13 +270,22 @@ def _map_blocks(
     *,
     function: Callable,
     network: NetworkConfig | None,
+    is_masked: bool,
 ) -> Array:
     module = bind(params, config=network) if network else None
-    result = jax.eval_shape(partial(function, module, statistics), blocks[0])
+
+    def measure(x: Array) -> Array:
+        if not is_masked:
+            return function(module, statistics, x)
+        observed = ~jnp.isnan(x)
+        x = jnp.where(observed, x, statistics["center"])
+        return function(module, statistics, x, observed)
+
+    result = jax.eval_shape(measure, blocks[0])
     out = jnp.zeros((blocks.shape[0], *result.shape), result.dtype)
 
     def fill(i: Array, out: Array) -> Array:
-        return out.at[i].set(function(module, statistics, blocks[i]))
+        return out.at[i].set(measure(blocks[i]))
 
     return jax.lax.fori_loop(0, n_used, fill, out)
 
@@ -233,7 +301,8 @@ def apply(
     """Apply a function of this module to the rows of a table, block by block.
 
     Calls run in as many threads as there are cores: a program for one block after the
-    other keeps a single core busy.
+    other keeps a single core busy. Rows with missing cells have a program of their
+    own, so that others cost and give what they would without them.
     """
     n_rows, width = X.shape
     compiled_for: NetworkConfig | None = network
@@ -252,6 +321,17 @@ def apply(
 
     def call(start: int) -> np.ndarray:
         rows = batching.take(X, slice(start, start + call_rows))
+        if not batching.has_missing(rows):
+            return compute(rows, is_masked=False)
+        missing = np.isnan(rows).any(axis=1)
+        incomplete = compute(rows[missing], is_masked=True)
+        result = np.empty((len(rows), incomplete.shape[1]), np.float32)
+        result[missing] = incomplete
+        if not missing.all():
+            result[~missing] = compute(rows[~missing], is_masked=False)
+        return result
+
+    def compute(rows: np.ndarray, *, is_masked: bool) -> np.ndarray:
         blocks = rows
         if len(rows) < call_rows:
             blocks = np.zeros((call_rows, width), np.float32)
@@ -264,6 +344,7 @@ def apply(
                 -(-len(rows) // height),
                 function=function,
                 network=compiled_for,
+                is_masked=is_masked,
             )
         return np.asarray(result).reshape(call_rows, -1)[: len(rows)]
 
@@ -347,16 +428,35 @@ def ball(X: np.ndarray, weight: np.ndarray) -> Statistics:
 
     Columns without spread count in units of 1, as in scikit-learn's StandardScaler.
     """
+    if batching.has_missing(X):
+        return _ball_of_observed(X, weight)
     share = weight / weight.sum()
     height = max(1, BALL_FLOATS // X.shape[1])
     blocks = [slice(start, start + height) for start in range(0, len(X), height)]
     center = sum(share[part] @ X[part].astype(np.float64) for part in blocks)
     scale = np.sqrt(sum(share[part] @ np.square(X[part] - center) for part in blocks))
-    # A constant column's computed spread is rounding noise of its mean.
-    scale[scale <= 1e-6 * np.abs(center)] = 1.0
-    scale[scale < 1e-12] = 1.0
+    scale = _unit(scale, center)
     precision = 1 / (np.square(scale) * X.shape[1])
     farthest = max((np.square(X[part] - center) @ precision).max() for part in blocks)
+    return _as_ball(center, scale, farthest)
+
+
+def _ball_of_observed(X: np.ndarray, weight: np.ndarray) -> Statistics:
+    """Ball of rows with missing cells, which take the centre's values."""
+    center, share = gaussian.moments(X.astype(np.float64), weight)
+    squared = np.nan_to_num(np.square(X - center))
+    scale = _unit(np.sqrt((share * squared).sum(axis=0)), center)
+    farthest = (squared @ (1 / (np.square(scale) * X.shape[1]))).max()
+    return _as_ball(center, scale, farthest)
+
+
+def _unit(scale: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Replace the deviation of constant columns, which is rounding noise, by 1."""
+    is_constant = (scale <= 1e-6 * np.abs(center)) | (scale < 1e-12)
+    return np.where(is_constant, 1.0, scale)
+
+
+def _as_ball(center: np.ndarray, scale: np.ndarray, farthest: float) -> Statistics:
     return {
         "center": center.astype(np.float32),
         "scale": scale.astype(np.float32),
@@ -371,12 +471,15 @@ def shared_statistics(
     width = X.shape[1]
     statistics = dict(ball_statistics)
     if score in ("nearest", "combined"):
-        remembered = X[: memory.capacity(width)]
-        statistics["memory"] = standardised(remembered, ball_statistics)
+        few = slice(memory.capacity(width))
+        u = standardised(X[few], ball_statistics)
+        remembered = gaussian.completed(u, weight[few])
+        statistics["memory"] = remembered.astype(np.float32, copy=False)
     if score in ("mahalanobis", "combined"):
         few = slice(robust.sample_size(width))
         u = standardised(X[few].astype(np.float64), ball_statistics)
-        kept = robust.concentrate(u, weight[few], ROBUST_SHARE)
+        complete = gaussian.completed(u, weight[few])
+        kept = robust.concentrate(complete, weight[few], ROBUST_SHARE)
         statistics |= _prefixed("robust", gaussian.fit(u[kept], weight[few][kept]))
     return statistics
 
@@ -397,15 +500,16 @@ def fit_statistics(
         few = slice(n_rows if score == "combined" else MEAN_ERROR_ROWS)
         X, weight = X[few], weight[few]
     v = apply(representation, X, params, shared, network=network).astype(np.float64)
+    v[:, : network.n_features][np.isnan(X)] = np.nan
     squared = np.square(v[:, : network.n_features])
-    statistics = {"feature_error": weight / weight.sum() @ squared}
+    statistics = {"feature_error": gaussian.moments(squared, weight)[0]}
     if score == "joint":
         statistics |= _prefixed("joint", gaussian.fit(v, weight))
     if score == "latent":
         code = v[:, network.n_features :]
         statistics |= _prefixed("latent", gaussian.fit(code, weight))
     if score == "combined":
-        statistics |= _units(squared, weight, shared)
+        statistics |= _units(X, squared, weight, shared)
     return statistics
 
 
@@ -449,18 +553,20 @@ def _prefixed(prefix: str, statistics: Statistics) -> Statistics:
 
 
 def _units(
-    squared: np.ndarray, weight: np.ndarray, statistics: Statistics
+    X: np.ndarray, squared: np.ndarray, weight: np.ndarray, statistics: Statistics
 ) -> Statistics:
     """Mean and spread of the logarithms of the three energies over training rows.
 
     A remembered row's nearest row is the nearest other one.
     """
     rows = statistics["memory"]
+    observed = ~np.isnan(X[: len(rows)])
+    u = np.where(observed, rows.astype(np.float64), np.nan)
     energies = np.column_stack(
         [
-            squared[: len(rows)].mean(axis=1),
-            memory.leave_one_out(rows),
-            gaussian.energies(rows.astype(np.float64), _part(statistics, "robust")),
+            squared[: len(rows)].mean(axis=1, where=observed),
+            memory.leave_one_out(rows, None if observed.all() else observed),
+            gaussian.energies(u, _part(statistics, "robust")),
         ]
     )
     weight = weight[: len(rows)]

@@ -22,7 +22,7 @@ from skae.core.batching import Rows
 from skae.core.compilation import OPTIONS, bounded, make_room
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import corrupt
-from skae.core.losses import LOSSES, mean_over_rows
+from skae.core.losses import LOSSES, mean_over_features, mean_over_rows
 from skae.core.networks import Parameters, bind
 from skae.core.penalties import PENALTIES, Terms
 
@@ -72,6 +72,17 @@ class TrainingResult(NamedTuple):
     ending: str
 
 
+def _filled(
+    x: Array, hyper: Hyperparameters, training: TrainingConfig
+) -> tuple[Array, Array | None]:
+    """Rows with the mean in place of missing cells, and which cells are observed."""
+    x = jnp.asarray(x)
+    if not training.is_masked:
+        return x, None
+    observed = ~jnp.isnan(x)
+    return jnp.where(observed, x, hyper.feature_center), observed
+
+
 def row_losses(
     params: Parameters,
     key: Array,
@@ -83,7 +94,10 @@ def row_losses(
     training: TrainingConfig,
     evaluate: bool,
 ) -> tuple[Array, Array]:
-    """Loss of each row under the corruption, and codes; no dropout in evaluation."""
+    """Loss of each row under the corruption, and codes; no dropout in evaluation.
+
+    The loss is the mean over the observed features.
+    """
     noise_key, encoder_key, decoder_key = (
         jax.random.split(key, 3)
         if training.dropout and not evaluate
@@ -91,10 +105,13 @@ def row_losses(
     )
     module = bind(params, config=network)
     n_rows = jnp.sum(weight > 0)
+    x, observed = _filled(x, hyper, training)
     corrupted = corrupt(noise_key, x, n_rows, hyper, corruption=training.corruption)
+    if observed is not None:
+        corrupted = jnp.where(observed, corrupted, x)
     code = module.encode(corrupted, encoder_key, hyper.dropout)
     x_hat = module.decode(code, decoder_key, hyper.dropout)
-    return LOSSES[training.loss](x, x_hat), code
+    return mean_over_features(LOSSES[training.loss](x, x_hat), observed), code
 
 
 def objective(
@@ -124,7 +141,8 @@ def objective(
     encode = bind(params, config=network).encode
     # The key of the corruption again: a further one takes time to compile, and the
     # projection of clean rows does not depend on their noise.
-    terms = Terms(params, key, jnp.asarray(x), code, weight, hyper, encode)
+    clean, _ = _filled(x, hyper, training)
+    terms = Terms(params, key, clean, code, weight, hyper, encode)
     return mean_over_rows(losses, weight) + sum(
         hyper.penalties[name] * PENALTIES[name](terms) for name in training.penalties
     )

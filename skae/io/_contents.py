@@ -246,7 +246,8 @@ def _stream(arrays: dict[str, np.ndarray], n_features: int) -> Any:
         X, weight = arrays[name], _vector(arrays[f"{name}_weight"])
         if X.dtype != np.float32 or X.shape != (len(weight), n_features):
             raise ValueError("its stream does not have the shapes that it should.")
-        if not np.isfinite(X).all() or not (weight > 0).all() or seen < len(X):
+        unusable = np.isinf(X).any() or np.isnan(X).all(axis=1).any()
+        if unusable or not (weight > 0).all() or seen < len(X):
             raise ValueError("its stream holds values that it should not.")
     if len(arrays) != 5:
         raise ValueError("its stream holds unknown arrays.")

@@ -146,6 +146,12 @@ def _exportable(estimator: Any) -> Any:
             f"{type(estimator).__name__}."
         )
     check_is_fitted(estimator)
+    if estimator.missing != "error":
+        raise ValueError(
+            "A detector with missing='mask' cannot be exported to ONNX. Put an imputer "
+            "in front, or export it for rows without missing cells, which have the "
+            "same scores with set_params(missing='error')."
+        )
     return estimator
 
 
