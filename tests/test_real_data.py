@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.quality import adbench, hpc, thresholds
+from benchmarks.quality import adbench, autorec, hpc, thresholds
 from skae import AutoencoderOutlierDetector
 
 
@@ -86,3 +86,10 @@ def test_settings_split_as_they_say(setting, n_rows):
     np.testing.assert_array_equal(y_test, X_test[:, 0] % 10 == 0)
     if setting == "S1" and n_rows >= 1000:
         assert X_train.max() < n_rows * 0.51
+
+
+def test_ratings_are_predicted(data_folder):
+    ratings = autorec.read(data_folder / "ml100k" / "u.data")
+    errors = autorec.evaluate(ratings.T, 0)
+    assert errors["AutoRec"] < 0.92
+    assert errors["AutoRec"] < errors["truncated SVD"] < errors["biases"]
