@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.quality import (
     adbench,
     combinations,
+    missing,
     peers,
     published,
     summary,
@@ -222,3 +223,19 @@ def test_variants_give_a_line_of_the_table_each():
     area = runs[0]["reconstruction auroc"]
     assert f"| plain | {area:.1f} / " in lines[2]
     assert 50 < area <= 100
+
+
+def test_cells_are_lost_and_scored_in_three_ways():
+    rng = np.random.default_rng(0)
+    lost = missing.lose(np.ones((4000, 2)), 0.3, rng)
+    assert np.isfinite(lost).any(axis=1).all()
+    # Of two cells, one stays in any case.
+    assert np.isnan(lost).mean() == pytest.approx(0.15, abs=0.02)
+    rows = rng.normal(size=(160, 4)) @ rng.normal(size=(4, 4))
+    X_test = np.vstack([rows[60:], 9 * rng.normal(size=(20, 4))])
+    y_test = np.repeat([0, 1], [100, 20])
+    row = missing.evaluate("nearest", rows[:60], X_test, y_test, 0)
+    assert row["complete auroc"] > row["missing auroc"] > 50
+    assert row["complete auroc"] > row["mean imputed auroc"]
+    text = missing.table([row | {"detector": "nearest"}])
+    assert f"| nearest | {row['complete auroc']:.1f} / " in text

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import growth, worker
+from benchmarks.speed import growth, variants, worker
 from benchmarks.speed.peers import PEERS
 from benchmarks.speed.scenarios import SCENARIOS, Scenario
 
@@ -106,3 +106,16 @@ def test_anonymous_memory_is_watched():
     before = growth.anonymous_megabytes()
     seconds, peak = growth.watched(lambda: held.append(np.ones(2**24)))
     assert seconds > 0 and peak >= before + 100
+
+
+@pytest.mark.parametrize("name", variants.VARIANTS)
+def test_bare_loops_of_the_family_learn(name, monkeypatch):
+    X = np.random.default_rng(0).random((256, variants.N_FEATURES), np.float32)
+    if name == "missing":
+        X[::2, 1] = np.nan
+    train = variants.bare(name, variants.VARIANTS[name])
+    weights = []
+    for epochs in (1, 2):
+        monkeypatch.setattr(variants, "EPOCHS", epochs)
+        weights.append(np.concatenate([np.ravel(w) for pair in train(X) for w in pair]))
+    assert np.isfinite(weights).all() and (weights[0] != weights[1]).any()
