@@ -8,12 +8,34 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae import thresholds
 from skae._callbacks import CallbackSupportMixin, with_callbacks
 from skae._frames import like_frame
-from skae._validation import check_number, check_observed, check_sample_weight
+from skae._validation import (
+    check_number,
+    check_observed,
+    check_sample_weight,
+    generator_of,
+)
+
+
+def _is_generative(detector):
+    """Whether codes have a prior to draw from."""
+    fitted = getattr(detector, "architecture_", {})
+    return fitted.get("bottleneck", detector.bottleneck) != "plain"
+
+
+def _learns_from_streams(detector):
+    """Whether there is a ``partial_fit``: what is trimmed takes all rows to tell."""
+    if detector.trim != 0:
+        raise AttributeError(
+            "partial_fit does not trim, since a batch does not tell what is normal: "
+            f"'trim' must be 0. Got {detector.trim!r}."
+        )
+    return True
 
 
 class AutoencoderOutlierDetector(
@@ -49,6 +71,19 @@ class AutoencoderOutlierDetector(
         Activation of the output, from the same list.
     dropout : float, default=0.0
         Share of hidden units dropped in training, in [0, 1).
+    bottleneck : {"adversarial", "plain", "variational"}, default="plain"
+        What the code is. "plain": the output of the encoder. "variational" [6]_: a
+        Gaussian of each row, from which training draws codes and whose mean stands for
+        the code everywhere else, so that scores do not vary. The decoder learns the
+        variance of its noise; the loss is minus the evidence's lower bound for each
+        feature, without the constant ``log(2 pi) / 2``, and needs
+        ``loss="squared_error"``. "adversarial" [7]_: codes that a discriminator, which
+        is trained at the same time, cannot tell from draws of a standard Gaussian.
+        Both make ``sample`` available, and codes without an activation.
+    beta : float, default=1.0
+        Weight, above 0, of what pulls codes to a standard Gaussian: of the divergence
+        with a variational bottleneck, of the encoder's deception of the discriminator
+        with an adversarial one. It rises from 0 in the first quarter of the training.
     corruption : {"gaussian", "masking", "salt_and_pepper", "swap"} or None, \
             default="gaussian"
         What happens to the input while training; the target stays clean [1]_.
@@ -123,8 +158,8 @@ class AutoencoderOutlierDetector(
     n_estimators : int, default=1
         Networks that differ in their random numbers. Scores and reconstructions are
         averaged.
-    anomaly_score : {"combined", "joint", "latent", "mahalanobis", "nearest", \
-            "reconstruction"}, default="combined"
+    anomaly_score : {"combined", "elbo", "joint", "latent", "mahalanobis", \
+            "nearest", "reconstruction"}, default="combined"
         What makes a row abnormal. "reconstruction": the mean squared residual.
         "nearest": the mean squared distance to the nearest of up to 4,096 training
         rows that are remembered. "mahalanobis": the squared Mahalanobis distance from
@@ -133,6 +168,8 @@ class AutoencoderOutlierDetector(
         units of its spread over training rows. "joint": the squared Mahalanobis
         distance of residual and code together, divided by their number, which is a
         Gaussian likelihood with full covariance. "latent": that of the code alone.
+        "elbo", with a variational bottleneck only: minus the evidence's lower bound
+        for each feature, with the mean code and without constants.
     contamination : float or "auto", default="auto"
         Share of outliers among the training rows, in (0, 0.5]: exactly this share is
         flagged. "auto": the threshold that flags 5 % of the rows held out.
@@ -207,6 +244,10 @@ class AutoencoderOutlierDetector(
     .. [4] Ng, A. (2011). Sparse autoencoder. CS294A lecture notes, Stanford.
     .. [5] Rifai, S., Vincent, P., Muller, X., Glorot, X., Bengio, Y. (2011).
        Contractive auto-encoders: explicit invariance during feature extraction. ICML.
+    .. [6] Kingma, D. P., Welling, M. (2014). Auto-encoding variational Bayes. ICLR.
+       https://arxiv.org/abs/1312.6114
+    .. [7] Makhzani, A., Shlens, J., Jaitly, N., Goodfellow, I., Frey, B. (2016).
+       Adversarial autoencoders. ICLR workshop. https://arxiv.org/abs/1511.05644
 
     Examples
     --------
@@ -231,6 +272,8 @@ class AutoencoderOutlierDetector(
         activation="gelu",
         output_activation="identity",
         dropout=0.0,
+        bottleneck="plain",
+        beta=1.0,
         corruption="gaussian",
         corruption_scale=(0.05, 1.0),
         loss="squared_error",
@@ -267,6 +310,8 @@ class AutoencoderOutlierDetector(
         self.activation = activation
         self.output_activation = output_activation
         self.dropout = dropout
+        self.bottleneck = bottleneck
+        self.beta = beta
         self.corruption = corruption
         self.corruption_scale = corruption_scale
         self.loss = loss
@@ -339,8 +384,9 @@ class AutoencoderOutlierDetector(
         self.__dict__.update(attributes)
         return self
 
+    @available_if(_learns_from_streams)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Train on from a batch of rows, in one pass.
+        """Train on from a batch of rows, in one pass. Only there with ``trim=0``.
 
         Statistics and threshold are measured anew from a random sample of the rows of
         all batches, at most 4,096 of those trained on and as many of those held out. A
@@ -365,7 +411,7 @@ class AutoencoderOutlierDetector(
         Raises
         ------
         ValueError
-            If a parameter is out of range, ``trim`` is not 0, or a shape has changed.
+            If a parameter is out of range or a shape has changed.
 
         Examples
         --------
@@ -492,6 +538,41 @@ class AutoencoderOutlierDetector(
                 f"code. Got {Z.shape[1]}."
             )
         return self._call("decode", Z).astype(np.float64)
+
+    @available_if(_is_generative)
+    def sample(self, n_samples=1, random_state=None):
+        """Draw new rows. Only there with a variational or adversarial bottleneck.
+
+        The first network decodes draws from a standard Gaussian. A variational decoder
+        adds its noise.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Rows to draw, at least 1.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. None takes fresh entropy.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Rows, in the units of the training rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skae import AutoencoderOutlierDetector
+        >>> X = np.random.default_rng(0).normal([5, -5], size=(500, 2))
+        >>> detector = AutoencoderOutlierDetector(
+        ...     bottleneck="variational", latent_dim=4, random_state=0
+        ... ).fit(X)
+        >>> rows = detector.sample(1000, random_state=0)
+        >>> rows.mean(axis=0).round()
+        array([ 5., -5.])
+        """
+        check_is_fitted(self)
+        check_number("n_samples", n_samples)
+        return self._call("sample", int(n_samples), generator_of(random_state))
 
     def reconstruct(self, X):
         """Output of the network for each row, averaged over the networks.
@@ -673,14 +754,14 @@ class AutoencoderOutlierDetector(
         check_is_fitted(self)
         return self._call(name, self._validate(X), **options)
 
-    def _call(self, name, X, **options):
+    def _call(self, name, *arguments, **options):
         from skae.core import engine
 
         model = engine.Model(
             self.architecture_, self.weights_, self.statistics_, self.fitted_score_
         )
         with engine.device_context(self.device):
-            return getattr(engine, name)(model, X, **options)
+            return getattr(engine, name)(model, *arguments, **options)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,11 +6,10 @@ from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from skae import thresholds
 from skae._callbacks import EpochReporter, inside_search
-from skae._validation import check_parameters
+from skae._validation import check_parameters, generator_of
 from skae.core import engine
 
 # Share of held-out rows below the threshold with contamination="auto".
@@ -52,7 +51,7 @@ def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
         n_epochs = engine.n_epochs(parameters, split.train.X.shape[0])
         reporter = EpochReporter(estimator, reported, n_epochs * (len(seeds) - 1))
         members = _train(parameters, split, seeds, previous, make, reporter, n_epochs)
-        fitted = make(members, cross_fit=True)
+        fitted = make(members, is_last=True)
         reporter.end(fitted)
         return fitted
 
@@ -100,13 +99,7 @@ def seeds_and_previous(estimator, parameters, n_features):
     """Seeds of the split and of every member, and the members to continue from."""
     n_members = parameters["n_estimators"]
     if not (parameters["warm_start"] and hasattr(estimator, "weights_")):
-        # Without a seed, entropy of our own: the global generator stays as it is.
-        random_state = parameters["random_state"]
-        generator = (
-            np.random.RandomState()
-            if random_state is None
-            else check_random_state(random_state)
-        )
+        generator = generator_of(parameters["random_state"])
         return generator.randint(2**31 - 1, size=1 + n_members), [None] * n_members
     shape = engine.architecture(parameters, n_features)
     if shape != estimator.architecture_:
@@ -127,16 +120,18 @@ def seeds_and_previous(estimator, parameters, n_features):
     ]
 
 
-def attributes(parameters, rows, split, seeds, members, *, cross_fit=False):
+def attributes(parameters, rows, split, seeds, members, *, is_last=False):
     """Fitted attributes that the trained members make.
 
-    ``cross_fit`` asks for scores of rows as if they were new where none are held out;
-    otherwise training scores stand in.
+    The last ones of a training are worth a look at the codes, and scores of rows as
+    if they were new where none are held out; otherwise training scores stand in.
     """
     model = engine.build(parameters, split, members)
+    if is_last and engine.has_collapsed(model, split.sample):
+        _warn_of_collapse(parameters["beta"])
     calibration = split.held_out or rows
     scores = None
-    if cross_fit and split.held_out is None and parameters["validation_fraction"] > 0:
+    if is_last and split.held_out is None and parameters["validation_fraction"] > 0:
         scores = _cross_fitted_scores(parameters, rows, model, seeds[0])
     if scores is None:
         scores = engine.score_rows(model, calibration.X)
@@ -202,6 +197,15 @@ def warn_of_spread(scale, names):
             f"deviation {scale[first]:.3g}, outside {SPREAD[0]} to {SPREAD[1]}. "
             "Training needs columns of similar scale: put a StandardScaler in front."
         )
+
+
+def _warn_of_collapse(beta):
+    _warn(
+        "The posterior has collapsed: no unit of the variational code tells the "
+        "decoder anything of the rows, which are all restored as the mean. A beta "
+        f"smaller than {beta:g} or a longer training may help.",
+        ConvergenceWarning,
+    )
 
 
 def warn_of_ending(ending):

@@ -8,11 +8,6 @@ from skae.core import engine
 
 def partial_fit(estimator, parameters, X, sample_weight):
     """Train on a batch and return the fitted attributes as a dict."""
-    if parameters["trim"] > 0:
-        raise ValueError(
-            "partial_fit does not trim, since a batch does not tell what is normal: "
-            f"'trim' must be 0. Got {parameters['trim']!r}."
-        )
     _fitting.check_values(parameters, X, "X")
     rows = engine.Rows(X, sample_weight)
     if not sample_weight.all():

@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import (
+    check_array,
+    check_consistent_length,
+    check_random_state,
+    column_or_1d,
+)
 
 # name: (type, lowest, highest, which ends belong to the interval)
 NUMBERS: dict[str, tuple[Any, float, float, str]] = {
@@ -19,6 +24,7 @@ NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "sparsity": (Real, 0, np.inf, "left"),
     "sparsity_target": (Real, 0, 1, "neither"),
     "contraction": (Real, 0, np.inf, "left"),
+    "beta": (Real, 0, np.inf, "neither"),
     "weight_decay": (Real, 0, np.inf, "left"),
     "learning_rate": (Real, 0, np.inf, "neither"),
     "batch_size": (Integral, 1, np.inf, "left"),
@@ -33,13 +39,13 @@ NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "false_positive_rate": (Real, 0, 1, "neither"),
     "threshold": (Real, -np.inf, np.inf, "neither"),
     "n_features": (Integral, 1, np.inf, "left"),
+    "n_samples": (Integral, 1, np.inf, "left"),
     "corruption_scale": (Real, 0, np.inf, "neither"),
     "hidden_layer_sizes": (Integral, 1, np.inf, "left"),
     "decoder_layer_sizes": (Integral, 1, np.inf, "left"),
     "false_alarm": (Real, 0, np.inf, "left"),
     "missed": (Real, 0, np.inf, "left"),
     "tolerance": (Integral, 0, np.inf, "left"),
-    "beta": (Real, 0, np.inf, "neither"),
     "precision": (Real, 0, 1, "right"),
     "rate": (Real, 0, 1, "left"),
 }
@@ -87,6 +93,13 @@ def _range(name: str) -> str:
     right = "]" if closed == "right" else ")"
     noun = "an int" if kind is Integral else "a float"
     return f"{noun} in the range {left}{low}, {high}{right}"
+
+
+def generator_of(random_state: Any) -> np.random.RandomState:
+    """Return a seed's generator; None has fresh entropy, not NumPy's global one."""
+    if random_state is None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
 
 
 def check_number(name: str, value: Any, owner: str = OWNER) -> None:
@@ -167,6 +180,16 @@ def _check_together(parameters: Mapping[str, Any]) -> None:
     if parameters["loss"] == "binary_cross_entropy" and output != "sigmoid":
         wanted = "'sigmoid' with loss='binary_cross_entropy'"
         refuse("output_activation", wanted, output)
+    bottleneck, score = parameters["bottleneck"], parameters["anomaly_score"]
+    if parameters["sparsity"] > 0 and bottleneck != "plain":
+        # Codes with a Gaussian prior are no probabilities.
+        refuse("bottleneck", "'plain' with sparsity > 0", bottleneck)
+    if bottleneck == "variational" and parameters["loss"] != "squared_error":
+        # Its likelihood is that of a Gaussian.
+        wanted = "'squared_error' with bottleneck='variational'"
+        refuse("loss", wanted, parameters["loss"])
+    if score == "elbo" and bottleneck != "variational":
+        refuse("bottleneck", "'variational' with anomaly_score='elbo'", bottleneck)
     corruption, scale = parameters["corruption"], parameters["corruption_scale"]
     if corruption in OF_CELLS and np.max(scale) > 1:
         wanted = f"a share of the cells, at most 1, with corruption={corruption!r}"

@@ -41,6 +41,8 @@ def small():
             "max_iter": 5,
             "random_state": 0,
         }
+        if parameters.get("anomaly_score") == "elbo":
+            defaults["bottleneck"] = "variational"
         return AutoencoderOutlierDetector(**defaults | parameters)
 
     return make

@@ -597,6 +597,8 @@ BAD = {
     "activation": ["swish", None, 3],
     "output_activation": ["linear", None],
     "dropout": [-0.1, 1.0, "0", None, np.nan],
+    "bottleneck": ["narrow", None, 1],
+    "beta": [0, -1, np.inf, None, "1"],
     "corruption": ["noise", 0.1],
     "corruption_scale": [0, -1, (1.0, 0.5), (0.1,), (0, 1), "a", None, (0.1, np.inf)],
     "loss": ["mse", None],

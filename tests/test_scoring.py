@@ -83,7 +83,8 @@ def energies_by_hand(detector, X, X_train):
     }
 
 
-@pytest.mark.parametrize("score", scoring.SCORES)
+# That of "elbo" is in test_bottlenecks.
+@pytest.mark.parametrize("score", sorted(set(scoring.SCORES) - {"elbo"}))
 def test_scores_equal_their_formulas(score, blobs, small):
     rows, outliers = blobs
     detector = small(
@@ -155,12 +156,19 @@ def bit_detector(n_features):
 @pytest.mark.parametrize("score", scoring.SCORES)
 def test_scores_do_not_rise_again_far_from_the_data(score, breast_cancer):
     benign, _ = breast_cancer
-    detector = AutoencoderOutlierDetector(anomaly_score=score, random_state=0)
+    detector = AutoencoderOutlierDetector(
+        anomaly_score=score,
+        bottleneck=scoring.NEEDS_BOTTLENECK.get(score, "plain"),
+        random_state=0,
+    )
     detector.fit(benign)
     rng = np.random.default_rng(0)
     reach = np.linalg.norm(benign, axis=1).max()
+    # Nearer than this the divergence of the projected row may fall faster than the
+    # displacement grows.
+    gap = 1000 if score == "elbo" else 10
     distances = np.concatenate(
-        [reach + np.geomspace(10, 1e3, 30), np.geomspace(2e3, 1e6, 30)]
+        [reach + np.geomspace(gap, 1e2 * gap, 30), np.geomspace(2e2 * gap, 1e6, 30)]
     )
     for direction in rng.normal(size=(100, benign.shape[1])):
         direction /= np.linalg.norm(direction)

@@ -50,6 +50,8 @@ FAMILY = [
     {"sparsity": 1e-3, "activation": "sigmoid"},
     {"contraction": 1e-3},
     {"trim": 0.2},
+    {"bottleneck": "adversarial"},
+    {"bottleneck": "variational", "anomaly_score": "elbo"},
 ]
 
 pytestmark = [
@@ -72,6 +74,7 @@ pytestmark = [
         ),
         AutoencoderOutlierDetector(**SMALL | {"latent_dim": 1}),
         AutoencoderOutlierDetector(missing="mask", **SMALL),
+        AutoencoderOutlierDetector(bottleneck="variational", **SMALL),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
     xfail_strict=True,

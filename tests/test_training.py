@@ -32,7 +32,7 @@ def hyperparameters(dtype=np.float32, **penalty_strengths):
     return Hyperparameters(
         *map(dtype, (0.01, 0.0, 0.0, 0.1, 0.1)),
         {name: dtype(value) for name, value in penalty_strengths.items()},
-        dtype(0.05),
+        *map(dtype, (0.05, 1, 0)),
         dtype(10),
         *(np.full(4, value, dtype) for value in (1, 0, -2, 2)),
     )

@@ -51,6 +51,20 @@ VARIANTS = {
     "correntropy": {"loss": "correntropy"},
     "cross-entropy, [0, 1]": CROSS_ENTROPY,
     "trim 0.1": {"trim": 0.1},
+    "variational": {"bottleneck": "variational"},
+    "variational, ELBO": {"bottleneck": "variational", "anomaly_score": "elbo"},
+    "variational, ELBO, code 8": {
+        "bottleneck": "variational",
+        "anomaly_score": "elbo",
+        "latent_dim": 8,
+        "corruption": None,
+    },
+    "adversarial": {"bottleneck": "adversarial"},
+    "adversarial, code 8": {
+        "bottleneck": "adversarial",
+        "latent_dim": 8,
+        "corruption": None,
+    },
 }
 
 

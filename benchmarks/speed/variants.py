@@ -48,6 +48,8 @@ VARIANTS = {
     "contraction": PLAIN | {"contraction": 1e-3},
     "dropout": PLAIN | {"dropout": 0.2},
     "missing": PLAIN | {"missing": "mask"},
+    "variational": PLAIN | {"bottleneck": "variational"},
+    "adversarial": PLAIN | {"bottleneck": "adversarial"},
 }
 
 
@@ -138,16 +140,30 @@ def bare(name, parameters):
         numbers = jnp.arange(len(batches))
         return jax.lax.scan(step, (params, state), (batches, numbers))[0]
 
+    def start(rng):
+        params = layers(rng, SIZES)
+        return params, optimizer.init(params)
+
+    return fitting(start, epoch)
+
+
+def layers(rng, sizes):
+    """Kernels and biases of dense layers."""
+    return [
+        (
+            np.float32(np.sqrt(2 / m)) * rng.standard_normal((m, n), np.float32),
+            np.zeros(n, np.float32),
+        )
+        for m, n in itertools.pairwise(sizes)
+    ]
+
+
+def fitting(start, epoch):
+    """Return a function that trains on rows, epoch by epoch."""
+
     def fit(X):
         rng = np.random.default_rng(0)
-        params = [
-            (
-                np.float32(np.sqrt(2 / m)) * rng.standard_normal((m, n), np.float32),
-                np.zeros(n, np.float32),
-            )
-            for m, n in itertools.pairwise(SIZES)
-        ]
-        state = optimizer.init(params)
+        params, state = start(rng)
         for number in range(EPOCHS):
             order = rng.permutation(len(X))[: len(X) // BATCH * BATCH]
             batches = X[order].reshape(-1, BATCH, N_FEATURES)
@@ -155,6 +171,77 @@ def bare(name, parameters):
         return jax.block_until_ready(params)
 
     return fit
+
+
+def bare_generative(name):
+    """Return :func:`bare` for a code with a Gaussian prior."""
+    is_variational = name == "variational"
+    optimizer, rival = optax.adam(1e-3), optax.adam(3e-3, b1=0.5)
+    width = SIZES[2] * (2 if is_variational else 1)
+
+    def dense(layers, x, activation=jax.nn.relu):
+        for kernel, bias in layers[:-1]:
+            x = activation(x @ kernel + bias)
+        kernel, bias = layers[-1]
+        return x @ kernel + bias
+
+    def judge(layers, z):
+        return dense(layers, z, lambda x: jax.nn.leaky_relu(x, 0.2))[:, 0]
+
+    def objective(params, rival_layers, x, key):
+        code = dense(params["encoder"], x)
+        if is_variational:
+            mean, log_variance = jnp.split(code, 2, axis=1)
+            code = mean + jnp.exp(log_variance / 2) * jax.random.normal(key, mean.shape)
+            divergence = (mean**2 + jnp.expm1(log_variance) - log_variance).sum() / 2
+        loss = jnp.mean((x - dense(params["decoder"], code)) ** 2)
+        if is_variational:
+            log_noise = 10 * params["noise"]
+            return (loss * jnp.exp(-log_noise) + log_noise) / 2 + divergence / x.size
+        deception = jax.nn.softplus(-judge(rival_layers, code)).mean()
+        return loss + jax.lax.stop_gradient(loss) * deception
+
+    def rival_loss(rival_layers, code, key):
+        prior = jax.random.normal(key, code.shape)
+        total = 0.0
+        for z, sign in ((code, 1), (prior, -1)):
+            slope = jax.grad(lambda z: judge(rival_layers, z).sum())(z)
+            total += jax.nn.softplus(sign * judge(rival_layers, z)).mean()
+            total += 0.03 / 2 * (slope**2).sum(axis=1).mean()
+        return total
+
+    @jax.jit
+    def epoch(params, state, batches, key):
+        def step(carry, batch):
+            (params, rival_layers), (state, rival_state) = carry
+            x, number = batch
+            key_now = jax.random.fold_in(key, number)
+            if not is_variational:
+                code = dense(params["encoder"], x)
+                for i in range(3):
+                    key_here = jax.random.fold_in(key_now, i)
+                    gradient = jax.grad(rival_loss)(rival_layers, code, key_here)
+                    updates, rival_state = rival.update(gradient, rival_state)
+                    rival_layers = optax.apply_updates(rival_layers, updates)
+            gradient = jax.grad(objective)(params, rival_layers, x, key_now)
+            updates, state = optimizer.update(gradient, state)
+            params = optax.apply_updates(params, updates)
+            return ((params, rival_layers), (state, rival_state)), None
+
+        numbers = jnp.arange(len(batches))
+        return jax.lax.scan(step, (params, state), (batches, numbers))[0]
+
+    def start(rng):
+        params = {
+            "encoder": layers(rng, (*SIZES[:2], width)),
+            "decoder": layers(rng, SIZES[2:]),
+            "noise": jnp.float32(0),
+        }
+        rival_layers = layers(rng, (SIZES[2], 64, 64, 1))
+        states = optimizer.init(params), rival.init(rival_layers)
+        return (params, rival_layers), states
+
+    return fitting(start, epoch)
 
 
 def ours(parameters):
@@ -186,6 +273,7 @@ def main():
     """Time every variant and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -193,9 +281,12 @@ def main():
     complete = rng.random((N_ROWS, N_FEATURES), np.float32)
     gaps = np.where(rng.random(complete.shape) < 0.3, np.float32(np.nan), complete)
     report = {}
-    for name, parameters in VARIANTS.items():
+    for name in options.only:
+        parameters = VARIANTS[name]
         X = gaps if name == "missing" else complete
-        pair = ours(parameters), bare(name, parameters)
+        is_generative = "bottleneck" in parameters
+        least = bare_generative(name) if is_generative else bare(name, parameters)
+        pair = ours(parameters), least
         for function in pair:
             function(X)
         times = [[seconds(f, X) for f in pair] for _ in range(options.runs)]

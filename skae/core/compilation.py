@@ -41,11 +41,19 @@ def make_room(*static: Hashable) -> None:
     Call it before the bounded functions are used with static arguments.
     """
     with _lock:
-        if static not in _kinds and len(_kinds) >= MAX_KINDS:
-            for function in _bounded:
-                function.clear_cache()
-            _kinds.clear()
+        is_full = static not in _kinds and len(_kinds) >= MAX_KINDS
+    if is_full:
+        forget()
+    with _lock:
         _kinds.add(static)
+
+
+def forget() -> None:
+    """Forget all compiled programs of the bounded functions."""
+    with _lock:
+        for function in _bounded:
+            function.clear_cache()
+        _kinds.clear()
 
 
 class _Recorder(logging.Handler):

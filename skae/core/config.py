@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Architecture of a dense autoencoder."""
+    """Architecture of an autoencoder."""
 
     n_features: int
     encoder_layer_sizes: tuple[int, ...]
@@ -21,6 +21,17 @@ class NetworkConfig:
     decoder_layer_sizes: tuple[int, ...]
     activation: str
     output_activation: str
+    bottleneck: str = "plain"
+
+    @property
+    def encoded_width(self) -> int:
+        """Width of the encoder's output: code, or mean and log variance of it."""
+        return self.latent_dim * (2 if self.bottleneck == "variational" else 1)
+
+    @property
+    def code_activation(self) -> str:
+        """Activation of the code: none where it has a Gaussian prior."""
+        return self.activation if self.bottleneck == "plain" else "identity"
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,8 @@ class TrainingConfig:
 class Hyperparameters(NamedTuple):
     """Traced numbers of the training.
 
-    ``penalties`` holds one strength for each active penalty. ``n_steps`` is the
+    ``penalties`` holds one strength for each active penalty. ``beta`` is the weight of
+    the prior, which rises from 0 over the first ``warm_up`` steps. ``n_steps`` is the
     length of the learning rate schedule. The corruptions need deviation, mean, lowest
     and highest value of each feature; the mean stands in for missing cells too.
     """
@@ -55,6 +67,8 @@ class Hyperparameters(NamedTuple):
     corruption_high: Any
     penalties: dict[str, Any]
     sparsity_target: Any
+    beta: Any
+    warm_up: Any
     n_steps: Any
     feature_scale: Any
     feature_center: Any

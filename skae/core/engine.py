@@ -13,6 +13,7 @@ import numpy as np
 
 from skae.core import (
     batching,
+    bottlenecks,
     gaussian,
     memory,
     networks,
@@ -22,6 +23,7 @@ from skae.core import (
     training,
 )
 from skae.core.batching import Rows as Rows
+from skae.core.bottlenecks import BOTTLENECKS
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
@@ -35,6 +37,7 @@ from skae.core.training import OPTIMIZERS, SCHEDULES
 CHOICES = {
     "activation": ACTIVATIONS,
     "output_activation": ACTIVATIONS,
+    "bottleneck": BOTTLENECKS,
     "corruption": CORRUPTIONS,
     "loss": LOSSES,
     "optimizer": OPTIMIZERS,
@@ -63,6 +66,13 @@ ERROR_FLOOR = 1e-3
 SCORE_NOISE = 0.5
 SCORE_SEED = 0
 SCORE_ROWS = 8192
+
+# Share of the steps over which the prior of the codes gains its weight.
+WARM_UP = 0.25
+
+# A unit of a variational code is active if its mean varies more than this over rows
+# (Burda, Grosse and Salakhutdinov, 2016).
+ACTIVE_VARIANCE = 0.01
 
 Weights = dict[str, np.ndarray]
 
@@ -187,7 +197,7 @@ def device_context(device: str | None) -> AbstractContextManager:
 
 
 def architecture(parameters: Mapping[str, Any], n_features: int) -> dict[str, Any]:
-    """Sizes and activations from checked estimator parameters, as plain Python."""
+    """Shape of the network from checked estimator parameters, as plain Python."""
     encoder = tuple(map(int, parameters["hidden_layer_sizes"]))
     decoder = parameters["decoder_layer_sizes"]
     return {
@@ -199,6 +209,7 @@ def architecture(parameters: Mapping[str, Any], n_features: int) -> dict[str, An
         ),
         "activation": parameters["activation"],
         "output_activation": parameters["output_activation"],
+        "bottleneck": parameters["bottleneck"],
     }
 
 
@@ -217,7 +228,7 @@ def training_config(parameters: Mapping[str, Any], n_rows: int) -> TrainingConfi
 
 
 def _hyperparameters(
-    parameters: Mapping[str, Any], n_steps: int, split: Split
+    parameters: Mapping[str, Any], n_steps: int, split: Split, *, continues: bool
 ) -> Hyperparameters:
     scale = parameters["corruption_scale"]
     low, high = scale if isinstance(scale, (tuple, list)) else (scale, scale)
@@ -239,6 +250,8 @@ def _hyperparameters(
             if parameters[name] > 0
         },
         sparsity_target=np.float32(parameters["sparsity_target"]),
+        beta=np.float32(parameters["beta"]),
+        warm_up=np.float32(0 if continues else WARM_UP * n_steps),
         n_steps=np.float32(n_steps),
         feature_scale=split.ball["scale"],
         feature_center=center,
@@ -270,7 +283,7 @@ def train_member(
     config = training_config(parameters, n_rows)
     epochs = n_epochs(parameters, n_rows)
     n_steps = epochs * batching.steps_per_epoch(n_rows, config.batch_size)
-    hyper = _hyperparameters(parameters, n_steps, split)
+    hyper = _hyperparameters(parameters, n_steps, split, continues=previous is not None)
     done = len(previous.history["loss"]) if previous else 0
     rng = np.random.default_rng([seed, done])
     weights = previous.weights if previous else networks.init(rng, config=network)
@@ -403,7 +416,10 @@ def check_model(model: Model) -> None:
     if (
         not all(type(size) is int and 0 < size < 2**31 for size in sizes)
         or not {shape["activation"], shape["output_activation"]} <= set(ACTIVATIONS)
+        or shape["bottleneck"] not in BOTTLENECKS
         or score not in SCORES
+        or scoring.NEEDS_BOTTLENECK.get(score, shape["bottleneck"])
+        != shape["bottleneck"]
     ):
         raise ValueError("its architecture is not one of skae.")
     network = NetworkConfig(**shape)
@@ -466,6 +482,32 @@ def codes(model: Model, X: Any) -> np.ndarray:
 def decode(model: Model, codes: Any) -> np.ndarray:
     """Rows that the first member's decoder makes of codes."""
     return _each_member(_first(model), scoring.decoded, codes)[0]
+
+
+def sample(
+    model: Model, n_samples: int, generator: np.random.RandomState
+) -> np.ndarray:
+    """Float64 rows that the first member's decoder makes of draws from the prior.
+
+    A variational decoder's noise is added.
+    """
+    shape = model.architecture
+    prior = generator.standard_normal((n_samples, shape["latent_dim"]))
+    rows = decode(model, prior).astype(np.float64)
+    if shape["bottleneck"] == "variational":
+        params = members_of(_first(model))[0][0]
+        log_variance = float(bottlenecks.noise_log_variance(params))
+        rows += np.exp(log_variance / 2) * generator.standard_normal(rows.shape)
+    return rows
+
+
+def has_collapsed(model: Model, rows: Rows) -> bool:
+    """Whether no unit of a member's variational code is active."""
+    if model.architecture["bottleneck"] != "variational":
+        return False
+    X = rows.X[: scoring.MEAN_ERROR_ROWS]
+    codes = _each_member(model, scoring.codes, X)
+    return any((units.var(axis=0) < ACTIVE_VARIANCE).all() for units in codes)
 
 
 def reconstruct(model: Model, X: Any) -> np.ndarray:

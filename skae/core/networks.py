@@ -1,7 +1,9 @@
 """Dense autoencoders as ``flax.nnx`` modules, and their parameters as flat dicts."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,8 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from skae.core import bottlenecks
+from skae.core.bottlenecks import Parameters
 from skae.core.config import NetworkConfig
 
 ACTIVATIONS = {
@@ -23,13 +27,11 @@ ACTIVATIONS = {
     "tanh": nnx.tanh,
 }
 
-Parameters = dict[str, Array]
-
 
 class DenseAutoencoder(nnx.Module):
     """Fully connected encoder and decoder.
 
-    The activation follows every hidden layer and the code; the output has its own.
+    The activation follows every hidden layer and a plain code; the output has its own.
     Dropout acts on hidden layers only, with a traced rate.
     """
 
@@ -41,20 +43,18 @@ class DenseAutoencoder(nnx.Module):
             )
 
         self.activation = config.activation
+        self.code_activation = config.code_activation
         self.output_activation = config.output_activation
-        self.encoder = layers(
-            config.n_features, *config.encoder_layer_sizes, config.latent_dim
-        )
-        self.decoder = layers(
-            config.latent_dim, *config.decoder_layer_sizes, config.n_features
-        )
+        encoder, decoder = _layer_sizes(config)
+        self.encoder = layers(*encoder)
+        self.decoder = layers(*decoder)
 
     def encode(
         self, x: Array, key: Array | None = None, dropout: Array | float = 0.0
     ) -> Array:
-        """Code of each row. Dropout is on only where a key is given."""
+        """Output of the encoder. Dropout is on only where a key is given."""
         x = self._hidden(self.encoder, x, key, dropout)
-        return ACTIVATIONS[self.activation](self.encoder[-1](x))
+        return ACTIVATIONS[self.code_activation](self.encoder[-1](x))
 
     def decode(
         self, code: Array, key: Array | None = None, dropout: Array | float = 0.0
@@ -77,6 +77,36 @@ class DenseAutoencoder(nnx.Module):
         return x
 
 
+class Autoencoder(NamedTuple):
+    """A network with its weights, seen through its bottleneck."""
+
+    module: DenseAutoencoder
+    params: Parameters
+    config: NetworkConfig
+
+    def encoded(
+        self, x: Array, key: Array | None = None, dropout: Array | float = 0.0
+    ) -> Array:
+        """Code of each row, or mean and log variance of it."""
+        return self.module.encode(x, key, dropout)
+
+    def code(self, encoded: Array) -> Array:
+        """Code that stands for each row: of a distribution its mean."""
+        if self.config.bottleneck == "variational":
+            return bottlenecks.distribution(encoded)[0]
+        return encoded
+
+    def encode(self, x: Array) -> Array:
+        """Code of each row."""
+        return self.code(self.encoded(x))
+
+    def decode(
+        self, code: Array, key: Array | None = None, dropout: Array | float = 0.0
+    ) -> Array:
+        """Reconstruction from each code."""
+        return self.module.decode(code, key, dropout)
+
+
 @lru_cache(maxsize=128)
 def _skeleton(config: NetworkConfig) -> tuple[nnx.GraphDef, dict[str, tuple]]:
     """Return the graph of the module, and path and shape of each parameter."""
@@ -91,16 +121,22 @@ def _skeleton(config: NetworkConfig) -> tuple[nnx.GraphDef, dict[str, tuple]]:
     }
 
 
+def _layer_sizes(config: NetworkConfig) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Widths of encoder and decoder, from input to output."""
+    encoder = (config.n_features, *config.encoder_layer_sizes, config.encoded_width)
+    decoder = (config.latent_dim, *config.decoder_layer_sizes, config.n_features)
+    return encoder, decoder
+
+
 def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     """Shape of each parameter, without building the module."""
-    encoder = (config.n_features, *config.encoder_layer_sizes, config.latent_dim)
-    decoder = (config.latent_dim, *config.decoder_layer_sizes, config.n_features)
+    encoder, decoder = _layer_sizes(config)
     found: dict[str, tuple[int, ...]] = {}
     for part, sizes in (("decoder", decoder), ("encoder", encoder)):
         for i, (n_in, n_out) in enumerate(pairwise(sizes)):
             found[f"{part}.{i}.bias"] = (n_out,)
             found[f"{part}.{i}.kernel"] = (n_in, n_out)
-    return found
+    return found | bottlenecks.shapes(config)
 
 
 def init(rng: np.random.Generator, *, config: NetworkConfig) -> dict[str, np.ndarray]:
@@ -117,29 +153,36 @@ def init(rng: np.random.Generator, *, config: NetworkConfig) -> dict[str, np.nda
     }
 
 
-def bind(params: Parameters, *, config: NetworkConfig) -> DenseAutoencoder:
-    """Return the module that carries ``params``; free inside a compiled function."""
+def bind(params: Parameters, *, config: NetworkConfig) -> Autoencoder:
+    """Return the network that carries ``params``; free inside a compiled function."""
     graphdef, leaves = _skeleton(config)
     flat = [(path, nnx.Param(params[name])) for name, (path, _) in leaves.items()]
-    return nnx.merge(graphdef, nnx.from_flat_state(flat))
+    module = nnx.merge(graphdef, nnx.from_flat_state(flat))
+    return Autoencoder(module, params, config)
 
 
 def layer_table(config: NetworkConfig) -> list[tuple[str, int, int]]:
     """Name, width and number of parameters of each layer."""
-    sizes = (
-        config.n_features,
-        *config.encoder_layer_sizes,
-        config.latent_dim,
-        *config.decoder_layer_sizes,
-        config.n_features,
-    )
-    names = (
-        [f"encoder.{i}" for i in range(len(config.encoder_layer_sizes))]
-        + ["code"]
-        + [f"decoder.{i}" for i in range(len(config.decoder_layer_sizes))]
-        + ["output"]
-    )
-    return [
-        (name, n_out, (n_in + 1) * n_out)
-        for name, n_in, n_out in zip(names, sizes[:-1], sizes[1:], strict=True)
+    encoder, decoder = _layer_sizes(config)
+    table = [
+        *_rows("encoder", pairwise(encoder), last="code"),
+        *_rows("decoder", pairwise(decoder), last="output"),
     ]
+    if config.bottleneck == "variational":
+        table.append(("noise", 1, 1))
+    if config.bottleneck == "adversarial":
+        table += _rows("discriminator", bottlenecks.discriminator_layers(config))
+    return table
+
+
+def _rows(
+    part: str, layers: Iterable[tuple[int, int]], last: str | None = None
+) -> list[tuple[str, int, int]]:
+    """Rows of the table for dense layers; the last may have a name of its own."""
+    rows = [
+        (f"{part}.{i}", n_out, (n_in + 1) * n_out)
+        for i, (n_in, n_out) in enumerate(layers)
+    ]
+    if last:
+        rows[-1] = (last, *rows[-1][1:])
+    return rows

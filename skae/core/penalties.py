@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from skae.core.bottlenecks import Parameters
 from skae.core.config import Hyperparameters
 from skae.core.losses import mean_over_rows
-from skae.core.networks import Parameters
 
 # The Jacobian is exact where codes or rows are at most this wide: a pass through the
 # encoder for each unit. Beyond, one random projection for each row estimates its norm.
@@ -38,7 +38,12 @@ class Terms(NamedTuple):
 
 
 def _kernels(terms: Terms) -> list[Array]:
-    return [value for name, value in terms.params.items() if name.endswith("kernel")]
+    """Kernels of encoder and decoder."""
+    return [
+        value
+        for name, value in terms.params.items()
+        if name.endswith("kernel") and name.startswith(("encoder.", "decoder."))
+    ]
 
 
 def alpha(terms: Terms) -> Array:

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from skae.core import batching, gaussian, memory, robust
+from skae.core import batching, bottlenecks, gaussian, memory, robust
 from skae.core.compilation import OPTIONS, bounded, make_room
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import TINY, Statistics, root_mean_square
-from skae.core.networks import DenseAutoencoder, bind, layer_table
+from skae.core.networks import Autoencoder, bind, layer_table
 
 # Heights of blocks: tall ones cost less per row, but a single row pays for a whole one.
 MIN_BLOCK_ROWS = 128
@@ -76,12 +76,12 @@ def project(x: Array, statistics: Statistics) -> Array:
     return jnp.where(distance <= radius, x, shrunk)
 
 
-# Every function below gets the module, statistics, a block of rows, and which cells of
+# Every function below gets the network, statistics, a block of rows, and which cells of
 # it are observed: None if all are. Missing cells hold the centre.
 
 
 def codes(
-    module: DenseAutoencoder,
+    module: Autoencoder,
     statistics: Statistics,
     x: Array,
     observed: Array | None = None,
@@ -92,7 +92,7 @@ def codes(
 
 
 def reconstructions(
-    module: DenseAutoencoder,
+    module: Autoencoder,
     statistics: Statistics,
     x: Array,
     observed: Array | None = None,
@@ -102,7 +102,7 @@ def reconstructions(
 
 
 def decoded(
-    module: DenseAutoencoder,
+    module: Autoencoder,
     statistics: Statistics,
     code: Array,
     observed: Array | None = None,
@@ -113,7 +113,7 @@ def decoded(
 
 
 def residuals(
-    module: DenseAutoencoder,
+    module: Autoencoder,
     statistics: Statistics,
     x: Array,
     observed: Array | None = None,
@@ -126,7 +126,7 @@ def residuals(
 
 
 def representation(
-    module: DenseAutoencoder,
+    module: Autoencoder,
     statistics: Statistics,
     x: Array,
     observed: Array | None = None,
@@ -154,7 +154,7 @@ def standardised(x: Any, statistics: Statistics) -> Any:
 
 
 def reconstruction_distance(
-    module: DenseAutoencoder,
+    module: Autoencoder,
     statistics: Statistics,
     x: Array,
     observed: Array | None = None,
@@ -168,7 +168,7 @@ def reconstruction_distance(
 
 
 def joint_distance(
-    module: DenseAutoencoder,
+    module: Autoencoder,
     statistics: Statistics,
     x: Array,
     observed: Array | None = None,
@@ -187,7 +187,7 @@ def joint_distance(
 
 
 def latent_distance(
-    module: DenseAutoencoder,
+    module: Autoencoder,
     statistics: Statistics,
     x: Array,
     observed: Array | None = None,
@@ -198,6 +198,30 @@ def latent_distance(
     away = root_mean_square((x - inside) / statistics["scale"], observed)
     latent = _part(statistics, "latent")
     return jnp.hypot(gaussian.distance(code, latent), away)[:, None]
+
+
+def elbo_distance(
+    module: Autoencoder,
+    statistics: Statistics,
+    x: Array,
+    observed: Array | None = None,
+) -> Array:
+    """Root of minus the evidence's lower bound per feature, but for constants.
+
+    The mean of the code stands for its draws, and displacements count as residuals.
+    """
+    inside = project(x, statistics)
+    encoded = module.encoded(inside)
+    residual = inside - module.decode(module.code(encoded))
+    distance = jnp.hypot(
+        root_mean_square(residual, observed), root_mean_square(x - inside, observed)
+    )
+    n_observed = x.shape[1] if observed is None else jnp.sum(observed, axis=-1)
+    # Rounding may leave the divergence of a collapsed posterior below 0.
+    divergence = jnp.sum(bottlenecks.divergences(encoded), axis=-1)
+    information = jnp.sqrt(jnp.maximum(divergence, 0.0) / n_observed)
+    deviation = jnp.exp(bottlenecks.noise_log_variance(module.params) / 2)
+    return jnp.hypot(distance / (deviation * np.sqrt(2)), information)[:, None]
 
 
 def nearest_distance(
@@ -240,7 +264,11 @@ SCORES: dict[str, tuple[Callable, ...]] = {
     "nearest": (nearest_distance,),
     "mahalanobis": (mahalanobis_distance,),
     "combined": (reconstruction_distance, nearest_distance, mahalanobis_distance),
+    "elbo": (elbo_distance,),
 }
+
+# Scores that need a certain bottleneck.
+NEEDS_BOTTLENECK = {"elbo": "variational"}
 
 
 # One program serves all architectures.

@@ -17,13 +17,14 @@ import numpy as np
 import optax
 from jax import Array
 
-from skae.core import batching
+from skae.core import batching, bottlenecks
 from skae.core.batching import Rows
+from skae.core.bottlenecks import Parameters
 from skae.core.compilation import OPTIONS, bounded, make_room
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import corrupt
 from skae.core.losses import LOSSES, mean_over_features, mean_over_rows
-from skae.core.networks import Parameters, bind
+from skae.core.networks import bind
 from skae.core.penalties import PENALTIES, Terms
 
 # Every builder gets the learning rate and the weight decay as traced numbers.
@@ -47,6 +48,10 @@ MAX_HELD_OUT_FLOATS = 2**24
 # run: a step of 30-64-32-64-30 takes 4 % less time, its compilation 15 % less. With
 # 80,000 weights a step would take 9 % more.
 MAX_FLAT_WEIGHTS = 2**15
+
+
+# What makes a batch's key the key of its draws from prior or code.
+DRAW = 1
 
 
 class TrainingState(NamedTuple):
@@ -96,22 +101,32 @@ def row_losses(
 ) -> tuple[Array, Array]:
     """Loss of each row under the corruption, and codes; no dropout in evaluation.
 
-    The loss is the mean over the observed features.
+    The loss is the mean over the observed features; with a variational bottleneck,
+    which decodes a drawn code, it is minus the evidence's lower bound.
     """
     noise_key, encoder_key, decoder_key = (
         jax.random.split(key, 3)
         if training.dropout and not evaluate
         else (key, None, None)
     )
-    module = bind(params, config=network)
+    autoencoder = bind(params, config=network)
     n_rows = jnp.sum(weight > 0)
     x, observed = _filled(x, hyper, training)
     corrupted = corrupt(noise_key, x, n_rows, hyper, corruption=training.corruption)
     if observed is not None:
         corrupted = jnp.where(observed, corrupted, x)
-    code = module.encode(corrupted, encoder_key, hyper.dropout)
-    x_hat = module.decode(code, decoder_key, hyper.dropout)
-    return mean_over_features(LOSSES[training.loss](x, x_hat), observed), code
+    encoded = autoencoder.encoded(corrupted, encoder_key, hyper.dropout)
+    code = drawn = autoencoder.code(encoded)
+    if network.bottleneck == "variational":
+        drawn = bottlenecks.draw(jax.random.fold_in(key, DRAW), encoded)
+    x_hat = autoencoder.decode(drawn, decoder_key, hyper.dropout)
+    losses = mean_over_features(LOSSES[training.loss](x, x_hat), observed)
+    if network.bottleneck == "variational":
+        n_observed = x.shape[1] if observed is None else jnp.sum(observed, axis=-1)
+        losses = bottlenecks.negative_elbo(
+            losses, encoded, jnp.maximum(n_observed, 1), params, hyper.beta
+        )
+    return losses, code
 
 
 def objective(
@@ -143,16 +158,26 @@ def objective(
     # projection of clean rows does not depend on their noise.
     clean, _ = _filled(x, hyper, training)
     terms = Terms(params, key, clean, code, weight, hyper, encode)
-    return mean_over_rows(losses, weight) + sum(
+    total = mean_over_rows(losses, weight) + sum(
         hyper.penalties[name] * PENALTIES[name](terms) for name in training.penalties
     )
+    if network.bottleneck == "adversarial":
+        # In units of the loss: the balance then does not depend on its scale.
+        unit = jax.lax.stop_gradient(mean_over_rows(losses, weight))
+        deception = bottlenecks.deception(params, encode(clean), weight)
+        total += hyper.beta * unit * deception
+    return total
+
+
+def _rate(hyper: Hyperparameters, step: Any, training: TrainingConfig) -> Array:
+    schedule = SCHEDULES[training.learning_rate_schedule]
+    return hyper.learning_rate * schedule(jnp.float32(step) / hyper.n_steps)
 
 
 def _optimizer(
     params: Parameters, hyper: Hyperparameters, step: Any, training: TrainingConfig
 ) -> optax.GradientTransformation:
-    schedule = SCHEDULES[training.learning_rate_schedule]
-    rate = hyper.learning_rate * schedule(jnp.float32(step) / hyper.n_steps)
+    rate = _rate(hyper, step, training)
     if callable(training.optimizer):
         made = training.optimizer(rate)
         if not isinstance(made, optax.GradientTransformation):
@@ -171,8 +196,13 @@ def _optimizer(
 def init_optimizer(
     params: Parameters, hyper: Hyperparameters, *, training: TrainingConfig
 ) -> Any:
-    """Fresh state of the optimiser."""
-    return _optimizer(params, hyper, 0, training).init(params)
+    """Fresh state of the optimizer, and of the discriminator's where there is one."""
+    others, discriminator = bottlenecks.without_discriminator(params)
+    state = _optimizer(others, hyper, 0, training).init(others)
+    if not discriminator:
+        return state, ()
+    own = bottlenecks.discriminator_optimizer(_rate(hyper, 0, training))
+    return state, own.init(discriminator)
 
 
 @bounded
@@ -192,20 +222,39 @@ def train_chunk(
     The sum weighs each batch by its rows, so that sums over chunks divided by the
     number of rows give the mean loss of an epoch.
     """
-    loss_and_gradient = jax.value_and_grad(
-        partial(objective, network=network, training=training)
-    )
+
+    def loss_of(others: Parameters, discriminator: Parameters, *batch: Any) -> Array:
+        params = others | discriminator
+        return objective(params, *batch, network=network, training=training)
 
     def step(i: Array, carry: tuple) -> tuple:
         state, total = carry
         key = jax.random.fold_in(state.key, state.step)
-        loss, gradient = loss_and_gradient(state.params, key, x[i], weight[i], hyper)
-        optimizer = _optimizer(state.params, hyper, state.step, training)
-        updates, optimizer_state = optimizer.update(
-            gradient, state.optimizer_state, state.params
+        now = hyper
+        if network.bottleneck != "plain":
+            risen = (state.step + 1) / jnp.maximum(hyper.warm_up, 1)
+            now = hyper._replace(beta=hyper.beta * jnp.minimum(risen, 1))
+        others, discriminator = bottlenecks.without_discriminator(state.params)
+        optimizer_state, own_state = state.optimizer_state
+        if discriminator:
+            clean, _ = _filled(x[i], hyper, training)
+            discriminator, own_state = bottlenecks.discriminate(
+                discriminator,
+                own_state,
+                jax.random.fold_in(key, DRAW),
+                bind(state.params, config=network).encode(clean),
+                weight[i],
+                _rate(hyper, state.step, training),
+            )
+        loss, gradient = jax.value_and_grad(loss_of)(
+            others, discriminator, key, x[i], weight[i], now
         )
-        params = optax.apply_updates(state.params, updates)
-        state = TrainingState(params, optimizer_state, state.step + 1, state.key)
+        optimizer = _optimizer(others, hyper, state.step, training)
+        updates, optimizer_state = optimizer.update(gradient, optimizer_state, others)
+        params = optax.apply_updates(others, updates) | discriminator
+        state = TrainingState(
+            params, (optimizer_state, own_state), state.step + 1, state.key
+        )
         return state, total + loss * jnp.sum(weight[i] > 0)
 
     return jax.lax.fori_loop(0, n_used, step, (state, jnp.float32(0)))

@@ -184,8 +184,11 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
     check_parameters(detector.get_params(deep=False), engine.CHOICES)
     check_random_state(detector.random_state)
     groups = {name: _group(tensors, name) for name in GROUPS}
+    # Parts of the architecture that are newer than the file are what they were.
+    architecture = _restored(header["architecture"], {})
+    architecture.setdefault("bottleneck", "plain")
     model = engine.Model(
-        _restored(header["architecture"], {}),
+        architecture,
         groups["weights"],
         groups["statistics"],
         header["score"],

@@ -16,8 +16,9 @@ from skl2onnx.common.data_types import (
 )
 from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
 
-from skae.core import engine, scoring
+from skae.core import bottlenecks, engine, scoring
 from skae.core.batching import LARGEST
+from skae.core.config import NetworkConfig
 from skae.core.gaussian import TINY
 
 # Of inner names, so that none is that of a column.
@@ -229,6 +230,7 @@ class _Member:
         self.g = g
         self.score = model.score
         self.shape = model.architecture
+        self.network = NetworkConfig(**model.architecture)
         self.weights = weights
         self.statistics = statistics
 
@@ -277,8 +279,19 @@ class _Member:
             x = g.activation(last if i == n_layers - 1 else self.shape["activation"], x)
         return x
 
+    def _encoded(self, inside: str) -> str:
+        return self._layers("encoder", self.network.code_activation, inside)
+
+    def _part(self, encoded: str, start: int) -> str:
+        """Mean (from 0) or log variance of a variational code."""
+        latent = self.shape["latent_dim"]
+        ends = (np.array([i], np.int64) for i in (start, start + latent, 1))
+        return self.g("Slice", encoded, *ends)
+
     def _code(self, inside: str) -> str:
-        return self._layers("encoder", self.shape["activation"], inside)
+        encoded = self._encoded(inside)
+        is_drawn = self.shape["bottleneck"] == "variational"
+        return self._part(encoded, 0) if is_drawn else encoded
 
     def _residual(self, code: str, inside: str) -> str:
         output = self._layers("decoder", self.shape["output_activation"], code)
@@ -319,6 +332,23 @@ class _Member:
         away = self._whitened_length(g("Sub", x, inside), "joint", width)
         return g.hypot(self._whitened_length(v, "joint", full_width), away)
 
+    def elbo(self, x: str, inside: str) -> str:
+        g, width, latent = self.g, self.shape["n_features"], self.shape["latent_dim"]
+        encoded = self._encoded(inside)
+        mean, log_variance = self._part(encoded, 0), self._part(encoded, latent)
+        limit = np.float32(bottlenecks.MAX_LOG_VARIANCE)
+        log_variance = g("Clip", log_variance, -limit, limit)
+        variance_part = g("Sub", g("Exp", log_variance), log_variance)
+        sums = g("Sub", g("Add", g("Mul", mean, mean), variance_part), np.float32(1))
+        divergence = g("ReduceSum", sums, np.array([1], np.int64))
+        divergence = g("Div", g("Max", divergence, np.float32(0)), np.float32(2))
+        information = g("Sqrt", g("Div", divergence, np.float32(width)))
+        residual = g.root_mean_square(self._residual(mean, inside))
+        distance = g.hypot(residual, g.root_mean_square(g("Sub", x, inside)))
+        log_noise = bottlenecks.noise_log_variance(self.weights)
+        deviation = np.float32(np.exp(log_noise / 2) * np.sqrt(2))
+        return g.hypot(g("Div", distance, deviation), information)
+
     def _displacement(self, x: str, inside: str) -> str:
         return self.g("Div", self.g("Sub", x, inside), self.statistics["scale"])
 
@@ -354,6 +384,7 @@ DISTANCES = {
     scoring.reconstruction_distance: _Member.reconstruction,
     scoring.joint_distance: _Member.joint,
     scoring.latent_distance: _Member.latent,
+    scoring.elbo_distance: _Member.elbo,
     scoring.nearest_distance: _Member.nearest,
     scoring.mahalanobis_distance: _Member.mahalanobis,
 }
