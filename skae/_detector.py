@@ -57,16 +57,31 @@ class AutoencoderOutlierDetector(
 
     Parameters
     ----------
+    network : {"conv", "dense", "recurrent"} or callable, default="dense"
+        Layers of encoder and decoder. "dense": fully connected. "conv": each hidden
+        layer of the encoder convolves with windows of 3 and halves the sides of its
+        input, and those of the decoder double them. "recurrent" [8]_: gated recurrent
+        units read a sequence into a code, which further ones get at every step of the
+        output. A callable gets ``n_features`` and a ``flax.nnx.Rngs`` and returns a
+        ``flax.nnx.Module`` with ``encode`` and ``decode``, whose state is ``nnx.Param``
+        and that of ``nnx.Dropout`` alone; it must be defined at the top level of a
+        module, and sizes, activations and ``dropout`` are its own affair.
+    input_shape : tuple of int or None, default=None
+        Shape of a row: (length, channels) of a sequence, or (height, width, channels)
+        of an image with "conv", in C order. None is (n_features, 1). Dense networks do
+        not look at it.
     hidden_layer_sizes : tuple of int, default=(256,)
-        Widths of the encoder's hidden layers, each at least 1. May be empty.
+        Widths of the encoder's hidden layers, each at least 1: units, or channels with
+        "conv". May be empty, but not with "recurrent".
     latent_dim : int, default=128
         Width of the code. It may exceed the number of features: the corruption keeps
         the network from learning the identity, and wide codes detect best.
     decoder_layer_sizes : tuple of int or None, default=None
-        Widths of the decoder's hidden layers. None mirrors the encoder.
+        Widths of the decoder's hidden layers. None mirrors the encoder. As many as the
+        encoder's with "conv".
     activation : {"elu", "gelu", "identity", "leaky_relu", "relu", "sigmoid", "silu", \
             "softplus", "tanh"}, default="gelu"
-        Activation of hidden layers and code.
+        Activation of hidden layers and code; of the code alone with "recurrent".
     output_activation : str, default="identity"
         Activation of the output, from the same list.
     dropout : float, default=0.0
@@ -248,6 +263,9 @@ class AutoencoderOutlierDetector(
        https://arxiv.org/abs/1312.6114
     .. [7] Makhzani, A., Shlens, J., Jaitly, N., Goodfellow, I., Frey, B. (2016).
        Adversarial autoencoders. ICLR workshop. https://arxiv.org/abs/1511.05644
+    .. [8] Srivastava, N., Mansimov, E., Salakhutdinov, R. (2015). Unsupervised
+       learning of video representations using LSTMs. ICML.
+       https://arxiv.org/abs/1502.04681
 
     Examples
     --------
@@ -266,6 +284,8 @@ class AutoencoderOutlierDetector(
     def __init__(
         self,
         *,
+        network="dense",
+        input_shape=None,
         hidden_layer_sizes=(256,),
         latent_dim=128,
         decoder_layer_sizes=None,
@@ -304,6 +324,8 @@ class AutoencoderOutlierDetector(
         verbose=0,
         device=None,
     ):
+        self.network = network
+        self.input_shape = input_shape
         self.hidden_layer_sizes = hidden_layer_sizes
         self.latent_dim = latent_dim
         self.decoder_layer_sizes = decoder_layer_sizes
@@ -722,13 +744,43 @@ class AutoencoderOutlierDetector(
         check_is_fitted(self)
         table = engine.layer_table(self.architecture_)
         lines = [("layer", "output shape", "parameters")] + [
-            (name, f"(None, {width:,})", f"{size:,}") for name, width, size in table
+            (
+                layer.name,
+                str((None, *layer.shape)) if layer.shape else "",
+                f"{layer.n_parameters:,}",
+            )
+            for layer in table
         ]
-        text = "\n".join(f"{a:<12}{b:<18}{c:>12}" for a, b, c in lines)
+        wide = max(12, *(2 + len(name) for name, *_ in lines))
+        text = "\n".join(f"{a:<{wide}}{b:<24}{c:>12}" for a, b, c in lines)
         return (
             f"{text}\ntotal: {self.n_parameters_:,} parameters in "
             f"{len(next(iter(self.weights_.values())))} network(s)"
         )
+
+    def to_module(self):
+        """Return the first network as a Flax module, for fine-tuning and transfer.
+
+        Returns
+        -------
+        flax.nnx.Module
+            With ``encode``, which returns codes (a variational one their means and log
+            variances side by side), and ``decode``; float32, with its own weights. It
+            sees rows as they are: the detector pulls rows outside of the ball of the
+            training rows onto it first.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skae import AutoencoderOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+        >>> detector = AutoencoderOutlierDetector(latent_dim=2, max_iter=5).fit(X)
+        >>> module = detector.to_module()
+        >>> bool(np.allclose(module.encode(X), detector.transform(X), atol=1e-5))
+        True
+        """
+        check_is_fitted(self)
+        return self._call("to_module")
 
     @property
     def _n_features_out(self):

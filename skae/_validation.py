@@ -16,6 +16,7 @@ from sklearn.utils import (
 # name: (type, lowest, highest, which ends belong to the interval)
 NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "latent_dim": (Integral, 1, np.inf, "left"),
+    "input_shape": (Integral, 1, np.inf, "left"),
     "dropout": (Real, 0, 1, "left"),
     "alpha": (Real, 0, np.inf, "left"),
     "l1_weights": (Real, 0, np.inf, "left"),
@@ -50,9 +51,10 @@ NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "rate": (Real, 0, 1, "left"),
 }
 OR_AUTO = ("max_iter", "contamination")
-OR_NONE = ("corruption", "decoder_layer_sizes", "device")
+OR_NONE = ("corruption", "decoder_layer_sizes", "device", "input_shape")
+OR_CALLABLE = ("network", "optimizer")
 FLAGS = ("early_stopping", "warm_start")
-SEQUENCES = ("hidden_layer_sizes", "decoder_layer_sizes")
+SEQUENCES = ("hidden_layer_sizes", "decoder_layer_sizes", "input_shape")
 
 # Corruptions whose scale is a share of the cells.
 OF_CELLS = ("masking", "swap", "salt_and_pepper")
@@ -174,10 +176,17 @@ def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) 
 def _check_together(parameters: Mapping[str, Any]) -> None:
     """Refuse values that make no sense beside those of other parameters."""
     activation, output = parameters["activation"], parameters["output_activation"]
-    if parameters["sparsity"] > 0 and activation != "sigmoid":
+    is_ours = not callable(parameters["network"])
+    if is_ours:
+        _check_sizes_together(parameters)
+    elif parameters["dropout"] > 0:
+        wanted = "0 with a network of your own, which has its own nnx.Dropout"
+        refuse("dropout", wanted, parameters["dropout"])
+    if parameters["sparsity"] > 0 and activation != "sigmoid" and is_ours:
         # The divergence is one of probabilities.
         refuse("activation", "'sigmoid' with sparsity > 0", activation)
-    if parameters["loss"] == "binary_cross_entropy" and output != "sigmoid":
+    is_entropy = parameters["loss"] == "binary_cross_entropy"
+    if is_entropy and output != "sigmoid" and is_ours:
         wanted = "'sigmoid' with loss='binary_cross_entropy'"
         refuse("output_activation", wanted, output)
     bottleneck, score = parameters["bottleneck"], parameters["anomaly_score"]
@@ -196,12 +205,33 @@ def _check_together(parameters: Mapping[str, Any]) -> None:
         refuse("corruption_scale", wanted, scale)
 
 
+def _check_sizes_together(parameters: Mapping[str, Any]) -> None:
+    """Refuse layers and shapes of rows that a network cannot have."""
+    network, shape = parameters["network"], parameters["input_shape"]
+    n_layers = len(parameters["hidden_layer_sizes"])
+    decoder = parameters["decoder_layer_sizes"]
+    if network == "conv" and decoder is not None and len(decoder) != n_layers:
+        wanted = f"None or hold {n_layers} sizes, as the encoder does, with "
+        refuse("decoder_layer_sizes", f"{wanted}network='conv'", decoder)
+    if network == "recurrent":
+        for name in ("hidden_layer_sizes", "decoder_layer_sizes"):
+            sizes = parameters[name]
+            if sizes is not None and len(sizes) == 0:
+                refuse(name, "of at least one layer with network='recurrent'", sizes)
+    if shape is not None and network == "recurrent" and len(shape) != 2:
+        refuse("input_shape", "(length, channels) with network='recurrent'", shape)
+    if shape is not None and network == "conv" and len(shape) not in (2, 3):
+        wanted = "(length, channels) or (height, width, channels) with network='conv'"
+        refuse("input_shape", wanted, shape)
+
+
 def _check_choice(name: str, value: Any, registry: Mapping[str, Any]) -> None:
-    if name == "optimizer" and callable(value):
+    if name in OR_CALLABLE and callable(value):
         return
     if not isinstance(value, str) or value not in registry:
         names = ", ".join(map(repr, sorted(registry)))
-        also = {"optimizer": " or a callable", "corruption": " or None"}.get(name, "")
+        also = " or a callable" if name in OR_CALLABLE else ""
+        also += " or None" if name in OR_NONE else ""
         refuse(name, f"one of {names}{also}", value)
 
 

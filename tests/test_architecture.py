@@ -25,7 +25,8 @@ CORE = {
     "robust": {"gaussian"},
     "memory": {"gaussian"},
     "bottlenecks": {"config", "losses"},
-    "networks": {"bottlenecks", "config"},
+    "modules": {"config"},
+    "networks": {"bottlenecks", "compilation", "config", "modules"},
     "corruptions": {"config"},
     "penalties": {"bottlenecks", "config", "losses"},
     "training": {

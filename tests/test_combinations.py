@@ -11,7 +11,7 @@ from skae.core import compilation
 from skae.core.bottlenecks import BOTTLENECKS
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
-from skae.core.networks import ACTIVATIONS
+from skae.core.modules import ACTIVATIONS, NETWORKS
 from skae.core.penalties import PENALTIES
 from skae.core.scoring import SCORES
 from skae.core.training import OPTIMIZERS
@@ -19,6 +19,7 @@ from skae.io import load, save
 from skae.testing import count_compilations
 
 AXES = {
+    "network": sorted(NETWORKS),
     "hidden_layer_sizes": [(), (5,), (6, 5)],
     "latent_dim": [1, 4],
     "activation": sorted(ACTIVATIONS),
@@ -71,6 +72,8 @@ ROWS = list(pairwise(AXES))
 def parameters(row):
     """Make a row of values a set of parameters that belong together."""
     row = dict(row)
+    if row["network"] == "recurrent" and not row["hidden_layer_sizes"]:
+        row["hidden_layer_sizes"] = (4,)
     penalty = row.pop("penalty")
     if row["anomaly_score"] == "elbo":
         row["bottleneck"] = "variational"

@@ -591,6 +591,8 @@ def test_bad_sample_weights_are_refused(weight, message, blobs, small):
 
 
 BAD = {
+    "network": ["lstm", None, 3],
+    "input_shape": [(0, 1), 5, (2.5, 1), "28x28"],
     "hidden_layer_sizes": [(0,), (1.5,), 5, "64", None, (True,), [[4]]],
     "latent_dim": [0, -1, 2.5, "2", None, True, np.inf],
     "decoder_layer_sizes": [(0,), 5],

@@ -23,7 +23,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skae.core.networks import ACTIVATIONS
+from skae.core.modules import ACTIVATIONS
 from skae.core.scoring import SCORES
 from skae.io import to_onnx
 from skae.model_selection import TunedThresholdDetector

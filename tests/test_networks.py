@@ -1,9 +1,12 @@
+from itertools import product
+
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 from scipy import special
 
-from skae.core import networks
+from skae.core import bottlenecks, modules, networks
 from skae.core.config import NetworkConfig
 
 ORACLES = {
@@ -33,7 +36,7 @@ def config(**changes):
     return NetworkConfig(**values | changes)
 
 
-@pytest.mark.parametrize("name", networks.ACTIVATIONS)
+@pytest.mark.parametrize("name", modules.ACTIVATIONS)
 def test_network_equals_its_formula(name):
     shape = config(activation=name, output_activation="sigmoid")
     rng = np.random.default_rng(0)
@@ -85,7 +88,7 @@ def test_table_counts_the_parameters():
         decoder_layer_sizes=(500,),
     )
     params = networks.init(np.random.default_rng(0), config=shape)
-    sizes = [size for _, _, size in networks.layer_table(shape)]
+    sizes = [layer.n_parameters for layer in networks.layer_table(shape)]
     # The credit-card network of the literature.
     assert sizes == [15_000, 8_016, 8_500, 14_529]
     assert sum(sizes) == sum(value.size for value in params.values()) == 46_045
@@ -99,16 +102,143 @@ def test_dropout_drops_the_given_share_and_keeps_the_mean():
     module = networks.bind(params, config=shape)
     x = np.ones((50, 5), np.float32)
     plain = np.asarray(module.encode(x))
-    dropped = np.asarray(module.encode(x, jax.random.key(0), np.float32(0.3)))
+    dropped = np.asarray(module.encoded(x, jax.random.key(0), np.float32(0.3)))
     assert len(np.unique(dropped)) == 50
     assert abs(dropped.mean() / plain.mean() - 1) < 0.01
 
 
-@pytest.mark.parametrize("encoder", [(), (5,), (7, 3)])
-@pytest.mark.parametrize("decoder", [(), (2, 9)])
-def test_shapes_are_those_of_the_module(encoder, decoder):
-    config = NetworkConfig(4, encoder, 6, decoder, "relu", "identity")
-    _, leaves = networks._skeleton(config)
-    assert networks.shapes(config) == {
-        name: shape for name, (_, shape) in leaves.items()
-    }
+SHAPES = [
+    {},
+    {"network": "conv", "input_shape": (5, 1)},
+    {"network": "conv", "n_features": 60, "input_shape": (5, 6, 2)},
+    {"network": "conv", "n_features": 12, "input_shape": (2, 6, 1)},
+    {"network": "recurrent"},
+    {"network": "recurrent", "n_features": 12, "input_shape": (4, 3)},
+]
+
+
+@pytest.mark.parametrize("bottleneck", bottlenecks.BOTTLENECKS)
+@pytest.mark.parametrize("changes", SHAPES)
+def test_table_and_outputs_have_the_shapes_of_the_module(changes, bottleneck):
+    shape = config(**changes, decoder_layer_sizes=(6, 8), bottleneck=bottleneck)
+    params = networks.init(np.random.default_rng(0), config=shape)
+    table = networks.layer_table(shape)
+    count = sum(layer.n_parameters for layer in table)
+    assert count == sum(value.size for value in params.values())
+    rows = np.zeros((3, shape.n_features), np.float32)
+    bound = networks.bind(params, config=shape)
+    encoded = bound.encoded(rows)
+    shapes = {layer.name: layer.shape for layer in table}
+    assert encoded.shape[1:] == shapes["code"]
+    output = bound.decode(bound.encode(rows))
+    assert output.shape == rows.shape
+    assert np.prod(shapes["output"]) == shape.n_features
+
+
+def correlation(x, kernel, bias, stride):
+    """Convolution by loops, on maps of shape (n, height, width, channels)."""
+    n, height, width, _ = x.shape
+    size = [-(-side // stride) for side in (height, width)]
+    before = [
+        max((count - 1) * stride + 3 - side, 0) // 2
+        for count, side in zip(size, (height, width), strict=True)
+    ]
+    out = np.zeros((n, *size, kernel.shape[-1])) + bias
+    for i, j, a, b in product(*map(range, size), range(3), range(3)):
+        row, column = i * stride + a - before[0], j * stride + b - before[1]
+        if 0 <= row < height and 0 <= column < width:
+            out[:, i, j] += x[:, row, column] @ kernel[a, b]
+    return out
+
+
+@pytest.mark.parametrize("sides", [(5, 6), (4, 4), (1, 7), (2, 1)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_windows_make_a_convolution(sides, stride):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, *sides, 2)).astype(np.float32)
+    layer = nnx.Linear(18, 4, rngs=nnx.Rngs(0))
+    kernel = np.asarray(layer.kernel[...]).reshape(3, 3, 2, 4)
+    got = modules.convolve(layer, x, stride)
+    expected = correlation(x, kernel, np.asarray(layer.bias[...]), stride)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    by_xla = jax.lax.conv_general_dilated(
+        x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    np.testing.assert_allclose(got, by_xla, rtol=1e-4, atol=1e-5)
+
+
+def test_convolutional_network_equals_its_formula():
+    shape = config(
+        network="conv",
+        n_features=30,
+        input_shape=(5, 6, 1),
+        encoder_layer_sizes=(4, 3),
+        decoder_layer_sizes=(2, 7),
+    )
+    rng = np.random.default_rng(0)
+    params = networks.init(rng, config=shape)
+    params = {k: v + np.float32(0.1) for k, v in params.items()}
+    x = rng.normal(size=(4, 30)).astype(np.float32)
+
+    def convolved(x, name, stride):
+        kernel = params[f"{name}.kernel"]
+        kernel = kernel.reshape(3, 3, -1, kernel.shape[-1])
+        return correlation(x, kernel, params[f"{name}.bias"], stride)
+
+    def dense(x, name):
+        return x @ params[f"{name}.kernel"] + params[f"{name}.bias"]
+
+    def grown(x, height, width):
+        return x.repeat(2, axis=1).repeat(2, axis=2)[:, :height, :width]
+
+    relu = ORACLES["relu"]
+    maps = relu(convolved(x.reshape(4, 5, 6, 1), "encoder.0", 2))
+    maps = relu(convolved(maps, "encoder.1", 2))
+    assert maps.shape == (4, 2, 2, 3)
+    code = relu(dense(maps.reshape(4, -1), "encoder.2"))
+    maps = relu(dense(code, "decoder.0").reshape(4, 2, 2, 2))
+    maps = relu(convolved(grown(maps, 3, 3), "decoder.1", 1))
+    output = convolved(grown(maps, 5, 6), "decoder.2", 1).reshape(4, 30)
+    bound = networks.bind(params, config=shape)
+    np.testing.assert_allclose(bound.encode(x), code, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(bound.decode(code), output, rtol=1e-4, atol=1e-3)
+
+
+def test_gated_units_are_those_of_flax():
+    layer = modules.GatedLayer(3, 5, nnx.Rngs(0))
+    cell = nnx.GRUCell(3, 5, rngs=nnx.Rngs(1))
+    # Its bias for the state is in the new content alone.
+    for ours, theirs in ((layer.input, cell.dense_i), (layer.state, cell.dense_h)):
+        ours.kernel[...] = theirs.kernel[...]
+    bias = np.random.default_rng(0).normal(size=15).astype(np.float32)
+    layer.input.bias[...] = cell.dense_i.bias[...] = bias
+    layer.state.bias[...] = np.zeros(15, np.float32)
+    x = np.random.default_rng(1).normal(size=(2, 4, 3)).astype(np.float32)
+    state = np.zeros((2, 5), np.float32)
+    states = layer(x)
+    for step in range(4):
+        state, _ = cell(state, x[:, step])
+        np.testing.assert_allclose(states[:, step], state, rtol=1e-4, atol=1e-5)
+
+
+def test_recurrent_network_reads_in_order_and_repeats_the_code():
+    shape = config(
+        network="recurrent",
+        n_features=8,
+        input_shape=(4, 2),
+        encoder_layer_sizes=(6,),
+        decoder_layer_sizes=(5,),
+        activation="tanh",
+    )
+    params = networks.init(np.random.default_rng(0), config=shape)
+    bound = networks.bind(params, config=shape)
+    module = networks.merge(params, config=shape)
+    x = np.random.default_rng(1).normal(size=(3, 8)).astype(np.float32)
+    states = module.encoder[0](x.reshape(3, 4, 2))
+    code = np.tanh(module.to_code(states[:, -1]))
+    np.testing.assert_allclose(bound.encode(x), code, rtol=1e-4, atol=1e-5)
+    turned = bound.encode(x.reshape(3, 4, 2)[:, ::-1].reshape(3, 8))
+    assert np.abs(turned - code).max() > 0.01
+    repeated = np.repeat(code[:, None], 4, axis=1)
+    output = module.to_output(module.decoder[0](repeated)).reshape(3, 8)
+    np.testing.assert_allclose(bound.decode(code), output, rtol=1e-4, atol=1e-5)

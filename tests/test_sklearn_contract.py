@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
+from flax import nnx
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_breast_cancer
@@ -34,6 +35,21 @@ EXPECTED_FAILURES = {
 }
 SMALL = {"hidden_layer_sizes": (16,), "latent_dim": 4, "max_iter": 20}
 
+
+class OneLayer(nnx.Module):
+    """A network of the user's own."""
+
+    def __init__(self, n_features, rngs):
+        self.back = nnx.Linear(4, n_features, rngs=rngs)
+        self.forth = nnx.Linear(n_features, 4, rngs=rngs)
+
+    def encode(self, x):
+        return nnx.tanh(self.forth(x))
+
+    def decode(self, code):
+        return self.back(code)
+
+
 # Values that accept any table; binary cross-entropy wants values in [0, 1].
 FAMILY = [
     {"corruption": None},
@@ -50,6 +66,8 @@ FAMILY = [
     {"sparsity": 1e-3, "activation": "sigmoid"},
     {"contraction": 1e-3},
     {"trim": 0.2},
+    {"network": "recurrent"},
+    {"network": OneLayer},
     {"bottleneck": "adversarial"},
     {"bottleneck": "variational", "anomaly_score": "elbo"},
 ]
@@ -75,6 +93,7 @@ pytestmark = [
         AutoencoderOutlierDetector(**SMALL | {"latent_dim": 1}),
         AutoencoderOutlierDetector(missing="mask", **SMALL),
         AutoencoderOutlierDetector(bottleneck="variational", **SMALL),
+        AutoencoderOutlierDetector(network="conv", **SMALL),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
     xfail_strict=True,

@@ -21,6 +21,9 @@ from skae.core.losses import mean_over_rows
 
 BOTTLENECKS = ("plain", "variational", "adversarial")
 
+# What names of a bottleneck's own parameters start with.
+PREFIXES = ("discriminator.", "noise.")
+
 # With these, codes of digits, 8 wide, pass for draws of the prior: a classifier is
 # right for 59 % of them. The error of restoring the digits rises by 15 %. With one step
 # for each of the encoder the two players circle; more than three gain nothing.
@@ -48,7 +51,7 @@ def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     if config.bottleneck == "adversarial":
         return {
             name: shape
-            for i, (n_in, n_out) in enumerate(discriminator_layers(config))
+            for i, (n_in, n_out) in enumerate(pairwise(discriminator_sizes(config)))
             for name, shape in (
                 (f"discriminator.{i}.bias", (n_out,)),
                 (f"discriminator.{i}.kernel", (n_in, n_out)),
@@ -57,9 +60,9 @@ def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     return {}
 
 
-def discriminator_layers(config: NetworkConfig) -> list[tuple[int, int]]:
-    """Return how many inputs and outputs each layer of the discriminator has."""
-    return list(pairwise((config.latent_dim, *DISCRIMINATOR_LAYER_SIZES, 1)))
+def discriminator_sizes(config: NetworkConfig) -> tuple[int, ...]:
+    """Widths of the discriminator, from input to output."""
+    return (config.latent_dim, *DISCRIMINATOR_LAYER_SIZES, 1)
 
 
 def distribution(encoded: Array) -> tuple[Array, Array]:

@@ -13,7 +13,11 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Architecture of an autoencoder."""
+    """Architecture of an autoencoder.
+
+    ``network`` names one of ours, or makes one. ``input_shape`` is the shape of a row
+    where it matters and is not (n_features, 1).
+    """
 
     n_features: int
     encoder_layer_sizes: tuple[int, ...]
@@ -22,6 +26,8 @@ class NetworkConfig:
     activation: str
     output_activation: str
     bottleneck: str = "plain"
+    network: str | Callable[..., Any] = "dense"
+    input_shape: tuple[int, ...] | None = None
 
     @property
     def encoded_width(self) -> int:

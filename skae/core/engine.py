@@ -3,6 +3,7 @@
 This is the only module of the core that the estimator calls.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ from skae.core.bottlenecks import BOTTLENECKS
 from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
-from skae.core.networks import ACTIVATIONS
+from skae.core.modules import ACTIVATIONS, NETWORKS, Layer
 from skae.core.penalties import PENALTIES
 from skae.core.reservoir import Reservoir as Reservoir
 from skae.core.reservoir import empty_reservoir as empty_reservoir
@@ -35,6 +36,7 @@ from skae.core.scoring import SCORES, Statistics
 from skae.core.training import OPTIMIZERS, SCHEDULES
 
 CHOICES = {
+    "network": NETWORKS,
     "activation": ACTIVATIONS,
     "output_activation": ACTIVATIONS,
     "bottleneck": BOTTLENECKS,
@@ -45,6 +47,9 @@ CHOICES = {
     "missing": ("error", "mask"),
     "anomaly_score": SCORES,
 }
+
+# Numbers of dimensions that a row may have.
+DIMENSIONS = {"conv": (2, 3), "recurrent": (2,)}
 
 # Length of a training with max_iter="auto": so many steps, or so many epochs if they
 # take more, but not too many. More than a hundred epochs of a small table take longer
@@ -135,7 +140,7 @@ def _split(
     if parameters["trim"] > 0:
         order = order[_trusted(rows.select(order), 1 - parameters["trim"])]
     train = rows if len(order) == n_rows else rows.select(np.sort(order))
-    width = n_features + int(parameters["latent_dim"])
+    width = n_features + architecture(parameters, n_features)["latent_dim"]
     n_sample = min(scoring.MAX_STATISTICS_ROWS, scoring.MAX_STATISTICS_FLOATS // width)
     chosen = order[: max(n_sample, MIN_HELD_OUT)]
     sample = Rows(batching.take(rows.X, chosen), rows.weight[chosen])
@@ -198,6 +203,19 @@ def device_context(device: str | None) -> AbstractContextManager:
 
 def architecture(parameters: Mapping[str, Any], n_features: int) -> dict[str, Any]:
     """Shape of the network from checked estimator parameters, as plain Python."""
+    network, bottleneck = parameters["network"], parameters["bottleneck"]
+    if callable(network):
+        return {
+            "n_features": n_features,
+            "encoder_layer_sizes": (),
+            "latent_dim": networks.width_of_code(network, n_features, bottleneck),
+            "decoder_layer_sizes": (),
+            "activation": "identity",
+            "output_activation": "identity",
+            "bottleneck": bottleneck,
+            "network": network,
+            "input_shape": None,
+        }
     encoder = tuple(map(int, parameters["hidden_layer_sizes"]))
     decoder = parameters["decoder_layer_sizes"]
     return {
@@ -209,18 +227,37 @@ def architecture(parameters: Mapping[str, Any], n_features: int) -> dict[str, An
         ),
         "activation": parameters["activation"],
         "output_activation": parameters["output_activation"],
-        "bottleneck": parameters["bottleneck"],
+        "bottleneck": bottleneck,
+        "network": network,
+        "input_shape": _input_shape(parameters, n_features),
     }
 
 
-def training_config(parameters: Mapping[str, Any], n_rows: int) -> TrainingConfig:
+def _input_shape(
+    parameters: Mapping[str, Any], n_features: int
+) -> tuple[int, ...] | None:
+    """Shape of a row for the networks that ask for one."""
+    if parameters["network"] == "dense" or parameters["input_shape"] is None:
+        return None
+    shape = tuple(map(int, parameters["input_shape"]))
+    if math.prod(shape) != n_features:
+        raise ValueError(
+            "The 'input_shape' parameter of AutoencoderOutlierDetector must hold as "
+            f"many cells as X has columns, {n_features}. Got {shape} instead."
+        )
+    return shape
+
+
+def training_config(
+    parameters: Mapping[str, Any], n_rows: int, network: NetworkConfig
+) -> TrainingConfig:
     """Active terms of the training from checked estimator parameters."""
     return TrainingConfig(
         loss=parameters["loss"],
         corruption=parameters["corruption"],
         is_masked=parameters["missing"] == "mask",
         penalties=tuple(name for name in PENALTIES if parameters[name] > 0),
-        dropout=parameters["dropout"] > 0,
+        dropout=parameters["dropout"] > 0 or networks.is_random(network),
         optimizer=parameters["optimizer"],
         learning_rate_schedule=parameters["learning_rate_schedule"],
         batch_size=batching.batch_height(n_rows, int(parameters["batch_size"])),
@@ -280,7 +317,7 @@ def train_member(
     """Train one network, from scratch or on from ``previous``."""
     n_rows, n_features = split.train.X.shape
     network = NetworkConfig(**architecture(parameters, n_features))
-    config = training_config(parameters, n_rows)
+    config = training_config(parameters, n_rows, network)
     epochs = n_epochs(parameters, n_rows)
     n_steps = epochs * batching.steps_per_epoch(n_rows, config.batch_size)
     hyper = _hyperparameters(parameters, n_steps, split, continues=previous is not None)
@@ -416,6 +453,9 @@ def check_model(model: Model) -> None:
     if (
         not all(type(size) is int and 0 < size < 2**31 for size in sizes)
         or not {shape["activation"], shape["output_activation"]} <= set(ACTIVATIONS)
+        or not (callable(shape["network"]) or shape["network"] in NETWORKS)
+        or not _is_shape(shape)
+        or len(sizes) > 2 + len(model.weights)
         or shape["bottleneck"] not in BOTTLENECKS
         or score not in SCORES
         or scoring.NEEDS_BOTTLENECK.get(score, shape["bottleneck"])
@@ -443,6 +483,18 @@ def check_model(model: Model) -> None:
                 raise ValueError(f"its {part} {name!r} are not all finite.")
             if name in scoring.POSITIVE and not (array > 0).all():
                 raise ValueError(f"its {part} {name!r} are not all positive.")
+
+
+def _is_shape(shape: Mapping[str, Any]) -> bool:
+    """Whether rows can have the shape that is said."""
+    given = shape["input_shape"]
+    if given is None:
+        return True
+    return (
+        all(type(size) is int and size > 0 for size in given)
+        and len(given) in DIMENSIONS.get(shape["network"], ())
+        and math.prod(given) == shape["n_features"]
+    )
 
 
 def members_of(model: Model) -> list[tuple[Weights, Statistics]]:
@@ -543,6 +595,12 @@ def denoising_score(model: Model, X: Any) -> float:
     return -float(np.median(np.concatenate(errors)))
 
 
-def layer_table(shape: Mapping[str, Any]) -> list[tuple[str, int, int]]:
-    """Name, width and number of parameters of each layer."""
+def to_module(model: Model) -> Any:
+    """Return the first member's network as a module of its own."""
+    params = {name: jnp.asarray(v[0]) for name, v in model.weights.items()}
+    return networks.merge(params, config=NetworkConfig(**model.architecture))
+
+
+def layer_table(shape: Mapping[str, Any]) -> list[Layer]:
+    """Describe the layers."""
     return networks.layer_table(NetworkConfig(**shape))

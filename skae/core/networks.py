@@ -1,9 +1,10 @@
-"""Dense autoencoders as ``flax.nnx`` modules, and their parameters as flat dicts."""
+"""Networks by configuration, and their parameters as flat dicts."""
 
-from collections.abc import Iterable
-from functools import lru_cache
-from itertools import pairwise
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,82 +14,28 @@ from jax import Array
 
 from skae.core import bottlenecks
 from skae.core.bottlenecks import Parameters
+from skae.core.compilation import OPTIONS, bounded
 from skae.core.config import NetworkConfig
-
-ACTIVATIONS = {
-    "elu": nnx.elu,
-    "gelu": nnx.gelu,
-    "identity": lambda x: x,
-    "leaky_relu": nnx.leaky_relu,
-    "relu": nnx.relu,
-    "sigmoid": nnx.sigmoid,
-    "silu": nnx.silu,
-    "softplus": nnx.softplus,
-    "tanh": nnx.tanh,
-}
-
-
-class DenseAutoencoder(nnx.Module):
-    """Fully connected encoder and decoder.
-
-    The activation follows every hidden layer and a plain code; the output has its own.
-    Dropout acts on hidden layers only, with a traced rate.
-    """
-
-    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
-        def layers(*sizes: int) -> nnx.List:
-            return nnx.List(
-                nnx.Linear(n_in, n_out, param_dtype=jnp.float32, rngs=rngs)
-                for n_in, n_out in pairwise(sizes)
-            )
-
-        self.activation = config.activation
-        self.code_activation = config.code_activation
-        self.output_activation = config.output_activation
-        encoder, decoder = _layer_sizes(config)
-        self.encoder = layers(*encoder)
-        self.decoder = layers(*decoder)
-
-    def encode(
-        self, x: Array, key: Array | None = None, dropout: Array | float = 0.0
-    ) -> Array:
-        """Output of the encoder. Dropout is on only where a key is given."""
-        x = self._hidden(self.encoder, x, key, dropout)
-        return ACTIVATIONS[self.code_activation](self.encoder[-1](x))
-
-    def decode(
-        self, code: Array, key: Array | None = None, dropout: Array | float = 0.0
-    ) -> Array:
-        """Reconstruction from each code."""
-        x = self._hidden(self.decoder, code, key, dropout)
-        return ACTIVATIONS[self.output_activation](self.decoder[-1](x))
-
-    def _hidden(
-        self, layers: nnx.List, x: Array, key: Array | None, dropout: Array | float
-    ) -> Array:
-        for i, layer in enumerate(layers[:-1]):
-            x = ACTIVATIONS[self.activation](layer(x))
-            if key is not None:
-                # nnx.Dropout branches on its rate in Python, which a traced rate
-                # does not allow.
-                keep = 1.0 - dropout
-                kept = jax.random.bernoulli(jax.random.fold_in(key, i), keep, x.shape)
-                x = jnp.where(kept, x / keep, 0.0)
-        return x
+from skae.core.modules import NETWORKS, Layer, dense_layers
 
 
 class Autoencoder(NamedTuple):
     """A network with its weights, seen through its bottleneck."""
 
-    module: DenseAutoencoder
     params: Parameters
     config: NetworkConfig
 
     def encoded(
         self, x: Array, key: Array | None = None, dropout: Array | float = 0.0
     ) -> Array:
-        """Code of each row, or mean and log variance of it."""
-        return self.module.encode(x, key, dropout)
+        """Code of each row, or mean and log variance of it.
+
+        Dropout is on only where a key is given; a module of the user has its own rate.
+        """
+        module = merge(self.params, key, config=self.config)
+        if callable(self.config.network):
+            return module.encode(x)
+        return module.encode(x, key, dropout)
 
     def code(self, encoded: Array) -> Array:
         """Code that stands for each row: of a distribution its mean."""
@@ -104,85 +51,198 @@ class Autoencoder(NamedTuple):
         self, code: Array, key: Array | None = None, dropout: Array | float = 0.0
     ) -> Array:
         """Reconstruction from each code."""
-        return self.module.decode(code, key, dropout)
-
-
-@lru_cache(maxsize=128)
-def _skeleton(config: NetworkConfig) -> tuple[nnx.GraphDef, dict[str, tuple]]:
-    """Return the graph of the module, and path and shape of each parameter."""
-
-    def build() -> DenseAutoencoder:
-        return DenseAutoencoder(config, nnx.Rngs(params=jax.random.key(0)))
-
-    graphdef, state = nnx.split(nnx.eval_shape(build))
-    leaves = nnx.to_flat_state(state)
-    return graphdef, {
-        ".".join(map(str, path)): (path, leaf.shape) for path, leaf in leaves
-    }
-
-
-def _layer_sizes(config: NetworkConfig) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Widths of encoder and decoder, from input to output."""
-    encoder = (config.n_features, *config.encoder_layer_sizes, config.encoded_width)
-    decoder = (config.latent_dim, *config.decoder_layer_sizes, config.n_features)
-    return encoder, decoder
-
-
-def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of each parameter, without building the module."""
-    encoder, decoder = _layer_sizes(config)
-    found: dict[str, tuple[int, ...]] = {}
-    for part, sizes in (("decoder", decoder), ("encoder", encoder)):
-        for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-            found[f"{part}.{i}.bias"] = (n_out,)
-            found[f"{part}.{i}.kernel"] = (n_in, n_out)
-    return found | bottlenecks.shapes(config)
-
-
-def init(rng: np.random.Generator, *, config: NetworkConfig) -> dict[str, np.ndarray]:
-    """Random parameters: He-normal kernels, zero biases.
-
-    Drawn by NumPy, because compiling the initialisation costs about a second for
-    every new architecture (and op by op two to three).
-    """
-    return {
-        name: np.float32(np.sqrt(2 / shape[0])) * rng.standard_normal(shape, np.float32)
-        if name.endswith("kernel")
-        else np.zeros(shape, np.float32)
-        for name, shape in shapes(config).items()
-    }
+        module = merge(self.params, key, config=self.config)
+        if callable(self.config.network):
+            return module.decode(code)
+        return module.decode(code, key, dropout)
 
 
 def bind(params: Parameters, *, config: NetworkConfig) -> Autoencoder:
     """Return the network that carries ``params``; free inside a compiled function."""
-    graphdef, leaves = _skeleton(config)
-    flat = [(path, nnx.Param(params[name])) for name, (path, _) in leaves.items()]
-    module = nnx.merge(graphdef, nnx.from_flat_state(flat))
-    return Autoencoder(module, params, config)
+    return Autoencoder(params, config)
 
 
-def layer_table(config: NetworkConfig) -> list[tuple[str, int, int]]:
-    """Name, width and number of parameters of each layer."""
-    encoder, decoder = _layer_sizes(config)
-    table = [
-        *_rows("encoder", pairwise(encoder), last="code"),
-        *_rows("decoder", pairwise(decoder), last="output"),
-    ]
+class _Skeleton(NamedTuple):
+    """Graph of a module, its parameters by name, and its streams of random numbers."""
+
+    graph: nnx.GraphDef
+    parameters: dict[str, tuple[tuple, tuple[int, ...]]]
+    streams: list[tuple[tuple, Any]]
+
+
+def _make(config: NetworkConfig, rngs: nnx.Rngs) -> Any:
+    if callable(config.network):
+        return config.network(config.n_features, rngs)
+    return NETWORKS[config.network](config, rngs)
+
+
+@lru_cache(maxsize=128)
+def _skeleton(config: NetworkConfig) -> _Skeleton:
+    module = nnx.eval_shape(lambda: _make(config, nnx.Rngs(0)))
+    graph, *states = nnx.split(module, nnx.Param, nnx.RngState, ...)
+    parameters, streams, others = states
+    for path, leaf in nnx.to_flat_state(others):
+        raise ValueError(
+            f"it has {_name(path)!r}, a {type(leaf).__name__}. Only nnx.Param and "
+            "nnx.Dropout are kept"
+        )
+    return _Skeleton(
+        graph,
+        {
+            _name(path): (path, leaf.shape)
+            for path, leaf in nnx.to_flat_state(parameters)
+        },
+        list(nnx.to_flat_state(streams)),
+    )
+
+
+def _name(path: tuple) -> str:
+    return ".".join(map(str, path))
+
+
+def merge(
+    params: Parameters, key: Array | None = None, *, config: NetworkConfig
+) -> Any:
+    """Return the module itself, with ``params``; with a key, ready to train."""
+    graph, parameters, streams = _skeleton(config)
+    state = [(path, nnx.Param(params[name])) for name, (path, _) in parameters.items()]
+    if not callable(config.network):
+        return nnx.merge(graph, nnx.from_flat_state(state))
+    start = jax.random.key(0, impl="threefry2x32") if key is None else key
+    for number, (path, leaf) in enumerate(streams):
+        is_key = isinstance(leaf, nnx.RngKey)
+        value = jax.random.fold_in(start, number) if is_key else jnp.uint32(0)
+        state.append((path, leaf.replace(value)))
+    module = nnx.merge(graph, nnx.from_flat_state(state))
+    if key is None:
+        module.eval()
+    else:
+        module.train()
+    return module
+
+
+def is_random(config: NetworkConfig) -> bool:
+    """Whether a module of the user draws random numbers, for dropout."""
+    return bool(callable(config.network) and _skeleton(config).streams)
+
+
+@contextmanager
+def _naming(network: Callable) -> Iterator[None]:
+    """Say of an error that the user's module is at fault."""
+    try:
+        yield
+    # A user's function may raise anything.
+    except Exception as error:
+        raise ValueError(
+            "The 'network' parameter of AutoencoderOutlierDetector must make a "
+            f"flax.nnx module with encode and decode. {network!r} does not: {error}."
+        ) from error
+
+
+@lru_cache(maxsize=128)
+def width_of_code(network: Callable, n_features: int, bottleneck: str) -> int:
+    """Width of the codes of a user's module, which is checked on the way."""
+    config = NetworkConfig(
+        n_features, (), 1, (), "identity", "identity", network=network
+    )
+    with _naming(network):
+        parameters = _skeleton(config).parameters
+        for name in parameters:
+            if name.startswith(bottlenecks.PREFIXES):
+                raise ValueError(f"its name {name!r} is one that skae uses")
+        params = {
+            name: jax.ShapeDtypeStruct(shape, np.float32)
+            for name, (_, shape) in parameters.items()
+        }
+
+        def shape_of(half: str, width: int) -> tuple[int, ...]:
+            x = jax.ShapeDtypeStruct((3, width), np.float32)
+            return jax.eval_shape(
+                lambda params, x: getattr(bind(params, config=config), half)(x),
+                params,
+                x,
+            ).shape
+
+        shape = shape_of("encoded", n_features)
+        width = shape[-1]
+        if len(shape) != 2 or shape[0] != 3:
+            raise ValueError(f"encode turns shape (3, {n_features}) into {shape}")
+        if bottleneck == "variational":
+            if width % 2:
+                raise ValueError(
+                    "a variational encode gives mean and log variance side by side, "
+                    f"not {width} columns"
+                )
+            width //= 2
+        shape = shape_of("decode", width)
+        if shape != (3, n_features):
+            raise ValueError(
+                f"decode turns shape (3, {width}) into {shape}, where rows have "
+                f"{n_features} features"
+            )
+        return int(width)
+
+
+def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of each parameter."""
+    of_module = {n: shape for n, (_, shape) in _skeleton(config).parameters.items()}
+    return of_module | bottlenecks.shapes(config)
+
+
+def init(rng: np.random.Generator, *, config: NetworkConfig) -> dict[str, np.ndarray]:
+    """Random parameters: He-normal kernels, zero biases; a user's module has its own.
+
+    Drawn by NumPy, because compiling the initialisation costs about a second for
+    every new architecture (and op by op two to three).
+    """
+    # Gated units, which saturate, keep the variance with half of it.
+    gain = 1 if config.network == "recurrent" else 2
+
+    def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if not name.endswith("kernel"):
+            return np.zeros(shape, np.float32)
+        deviation = np.float32(np.sqrt(gain / shape[0]))
+        return deviation * rng.standard_normal(shape, np.float32)
+
+    found = {name: draw(name, shape) for name, shape in shapes(config).items()}
+    if callable(config.network):
+        bits = rng.integers(2**32, size=2, dtype=np.uint32)
+        own = _init(bits, config=config)
+        found |= {name: np.array(value) for name, value in own.items()}
+    return found
+
+
+@bounded
+@partial(jax.jit, static_argnames="config", compiler_options=OPTIONS)
+def _init(bits: Array, *, config: NetworkConfig) -> Parameters:
+    """Parameters as a user's module draws them."""
+    key = jax.random.wrap_key_data(bits, impl="threefry2x32")
+    state = nnx.state(_make(config, nnx.Rngs(key)), nnx.Param)
+    return {_name(path): leaf[...] for path, leaf in nnx.to_flat_state(state)}
+
+
+def layer_table(config: NetworkConfig) -> list[Layer]:
+    """Describe the layers."""
+    if callable(config.network):
+        table = _layers_of_user(config)
+    else:
+        table = NETWORKS[config.network].table(config)
     if config.bottleneck == "variational":
-        table.append(("noise", 1, 1))
+        table.append(Layer("noise", (1,), 1, 1))
     if config.bottleneck == "adversarial":
-        table += _rows("discriminator", bottlenecks.discriminator_layers(config))
+        sizes = bottlenecks.discriminator_sizes(config)
+        table += dense_layers("discriminator", sizes)
     return table
 
 
-def _rows(
-    part: str, layers: Iterable[tuple[int, int]], last: str | None = None
-) -> list[tuple[str, int, int]]:
-    """Rows of the table for dense layers; the last may have a name of its own."""
-    rows = [
-        (f"{part}.{i}", n_out, (n_in + 1) * n_out)
-        for i, (n_in, n_out) in enumerate(layers)
+def _layers_of_user(config: NetworkConfig) -> list[Layer]:
+    """Group parameters by the layer that holds them; only widths of ends are known."""
+    sizes: dict[str, int] = {}
+    for name, (_, shape) in _skeleton(config).parameters.items():
+        layer = name.rpartition(".")[0] or name
+        sizes[layer] = sizes.get(layer, 0) + math.prod(shape)
+    return [
+        *(Layer(name, (), size, size) for name, size in sizes.items()),
+        Layer("code", (config.encoded_width,), 0, 0),
+        Layer("output", (config.n_features,), 0, 0),
     ]
-    if last:
-        rows[-1] = (last, *rows[-1][1:])
-    return rows

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from skae.core import bottlenecks
 from skae.core.bottlenecks import Parameters
 from skae.core.config import Hyperparameters
 from skae.core.losses import mean_over_rows
@@ -42,7 +43,7 @@ def _kernels(terms: Terms) -> list[Array]:
     return [
         value
         for name, value in terms.params.items()
-        if name.endswith("kernel") and name.startswith(("encoder.", "decoder."))
+        if name.endswith("kernel") and not name.startswith(bottlenecks.PREFIXES)
     ]
 
 

@@ -392,7 +392,9 @@ def _block_shape(
     elif function is mahalanobis_distance:
         n_weights = widest**2
     else:
-        n_weights = sum(size for *_, size in layer_table(network))
+        n_weights = sum(
+            max(layer.n_parameters, layer.n_products) for layer in layer_table(network)
+        )
     height = np.clip(MAX_BLOCK_PRODUCTS // n_weights, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
     height = int(min(height, max(32, MAX_CALL_FLOATS // (16 * widest))))
     rows = min(MAX_CALL_ROWS, MAX_CALL_FLOATS // widest)

@@ -30,6 +30,9 @@ MALFORMED = (
     TypeError,
 )
 
+# What parts of the architecture were before they had a name.
+NEWER = {"bottleneck": "plain", "network": "dense", "input_shape": None}
+
 HISTORY = {"loss", "validation_loss", "epoch_seconds"}
 
 # Fitted attributes that are dicts of arrays, with the name that tensors start with.
@@ -184,9 +187,9 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
     check_parameters(detector.get_params(deep=False), engine.CHOICES)
     check_random_state(detector.random_state)
     groups = {name: _group(tensors, name) for name in GROUPS}
-    # Parts of the architecture that are newer than the file are what they were.
-    architecture = _restored(header["architecture"], {})
-    architecture.setdefault("bottleneck", "plain")
+    architecture = _restored(header["architecture"], callables)
+    for name, value in NEWER.items():
+        architecture.setdefault(name, value)
     model = engine.Model(
         architecture,
         groups["weights"],

@@ -152,6 +152,12 @@ def _exportable(estimator: Any) -> Any:
             "in front, or export it for rows without missing cells, which have the "
             "same scores with set_params(missing='error')."
         )
+    network = estimator.architecture_["network"]
+    if network != "dense":
+        raise ValueError(
+            f"A detector with network={network!r} cannot be exported to ONNX. Only "
+            "network='dense' can."
+        )
     return estimator
 
 
