@@ -764,9 +764,9 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         flax.nnx.Module
-            With ``encode``, which returns codes (a variational one their means and log
-            variances side by side), and ``decode``; float32, with its own weights. It
-            sees rows as they are: the detector pulls rows outside of the ball of the
+            With ``encode``, which returns codes (a variational one means beside the
+            logits of variances), and ``decode``; float32, with its own weights. It sees
+            rows as they are: the detector pulls rows outside of the ball of the
             training rows onto it first.
 
         Examples

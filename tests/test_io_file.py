@@ -483,7 +483,34 @@ def test_deep_networks_are_refused_or_loaded_at_once(saved, tmp_path):
             encoder_layer_sizes={"tuple": [1] * n_layers}
         ),
     )
-    refused(data, tmp_path / "a", "weights do not have the shapes")
+    refused(data, tmp_path / "a", "architecture is not one of skae")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"network": "lstm"},
+        {"network": ["dense"]},
+        {"network": "conv", "input_shape": {"tuple": [2, 2]}},
+        {"network": "conv", "input_shape": {"tuple": [-3, -1]}},
+        {"network": "conv", "input_shape": {"tuple": [3]}},
+        {"network": "conv", "input_shape": 3},
+        {"network": "conv", "decoder_layer_sizes": {"tuple": []}},
+        {"network": "recurrent", "input_shape": {"tuple": [1, 3, 1]}},
+        {"network": "recurrent", "encoder_layer_sizes": {"tuple": []}},
+        {"input_shape": {"tuple": [3, 1]}},
+        {"bottleneck": "other"},
+        {"bottleneck": None},
+        {"bottleneck": "variational"},
+        {"network": "conv"},
+        {"network": "recurrent"},
+        {"network": {"callable": "os.system"}},
+    ],
+)
+def test_networks_that_cannot_be_are_refused(values, saved, tmp_path):
+    data = with_header(saved[2], lambda h: h["architecture"]["dict"].update(values))
+    wanted = "architecture is not|weights do not|malformed|needs callables"
+    refused(data, tmp_path / "a", wanted)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space limits")

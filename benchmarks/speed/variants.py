@@ -50,6 +50,8 @@ VARIANTS = {
     "missing": PLAIN | {"missing": "mask"},
     "variational": PLAIN | {"bottleneck": "variational"},
     "adversarial": PLAIN | {"bottleneck": "adversarial"},
+    "conv": PLAIN | {"network": "conv", "hidden_layer_sizes": (8, 16)},
+    "recurrent": PLAIN | {"network": "recurrent", "hidden_layer_sizes": (16,)},
 }
 
 
@@ -191,7 +193,8 @@ def bare_generative(name):
     def objective(params, rival_layers, x, key):
         code = dense(params["encoder"], x)
         if is_variational:
-            mean, log_variance = jnp.split(code, 2, axis=1)
+            mean, logit = jnp.split(code, 2, axis=1)
+            log_variance = jax.nn.log_sigmoid(logit)
             code = mean + jnp.exp(log_variance / 2) * jax.random.normal(key, mean.shape)
             divergence = (mean**2 + jnp.expm1(log_variance) - log_variance).sum() / 2
         loss = jnp.mean((x - dense(params["decoder"], code)) ** 2)
@@ -244,6 +247,87 @@ def bare_generative(name):
     return fitting(start, epoch)
 
 
+def dense_layer(layer, x):
+    """Output of a dense layer."""
+    kernel, bias = layer
+    return x @ kernel + bias
+
+
+def bare_conv(params, x):
+    """Reconstruction by convolutions of sequences: 30 x 1, 15 x 8, 8 x 16, code."""
+
+    def convolve(layer, x, length, stride):
+        x = jnp.pad(x, ((0, 0), (1, 2), (0, 0)))
+        windows = [x[:, i::stride][:, :length] for i in range(3)]
+        return dense_layer(layer, jnp.concatenate(windows, axis=-1))
+
+    relu = jax.nn.relu
+    x = relu(convolve(params[0], x[..., None], 15, 2))
+    x = relu(convolve(params[1], x, 8, 2))
+    code = relu(dense_layer(params[2], x.reshape(len(x), -1)))
+    x = relu(dense_layer(params[3], code)).reshape(-1, 8, 16)
+    x = relu(convolve(params[4], jnp.repeat(x, 2, axis=1)[:, :15], 15, 1))
+    return convolve(params[5], jnp.repeat(x, 2, axis=1), 30, 1)[..., 0]
+
+
+def bare_recurrent(params, x):
+    """Reconstruction by gated recurrent units of sequences: 30 x 1, 16 units, code."""
+
+    def gated(of_input, of_state, x):
+        def step(state, seen):
+            reset, update, new = jnp.split(seen, 3, axis=-1)
+            past = jnp.split(dense_layer(of_state, state), 3, axis=-1)
+            update = jax.nn.sigmoid(update + past[1])
+            new = jnp.tanh(new + jax.nn.sigmoid(reset + past[0]) * past[2])
+            state = update * state + (1 - update) * new
+            return state, state
+
+        seen = jnp.swapaxes(dense_layer(of_input, x), 0, 1)
+        start = jnp.zeros((len(x), seen.shape[-1] // 3))
+        return jnp.swapaxes(jax.lax.scan(step, start, seen)[1], 0, 1)
+
+    last = gated(params[0], params[1], x[..., None])[:, -1]
+    code = jax.nn.relu(dense_layer(params[2], last))
+    repeated = jnp.repeat(code[:, None], N_FEATURES, axis=1)
+    return dense_layer(params[5], gated(params[3], params[4], repeated))[..., 0]
+
+
+SHAPED = {
+    "conv": (
+        bare_conv,
+        [(3, 8), (24, 16), (128, 32), (32, 128), (48, 8), (24, 1)],
+    ),
+    "recurrent": (
+        bare_recurrent,
+        [(1, 48), (16, 48), (16, 32), (32, 48), (16, 48), (16, 1)],
+    ),
+}
+
+
+def bare_shaped(name):
+    """Return :func:`bare` for sequences."""
+    restore, sizes = SHAPED[name]
+    optimizer = optax.adam(1e-3)
+
+    @jax.jit
+    def epoch(params, state, batches, key):
+        del key
+
+        def step(carry, x):
+            params, state = carry
+            gradient = jax.grad(lambda p: jnp.mean((x - restore(p, x)) ** 2))(params)
+            updates, state = optimizer.update(gradient, state)
+            return (optax.apply_updates(params, updates), state), None
+
+        return jax.lax.scan(step, (params, state), batches)[0]
+
+    def start(rng):
+        params = [layers(rng, pair)[0] for pair in sizes]
+        return params, optimizer.init(params)
+
+    return fitting(start, epoch)
+
+
 def ours(parameters):
     """Return a function that fits the detector."""
     detector = AutoencoderOutlierDetector(
@@ -284,8 +368,12 @@ def main():
     for name in options.only:
         parameters = VARIANTS[name]
         X = gaps if name == "missing" else complete
-        is_generative = "bottleneck" in parameters
-        least = bare_generative(name) if is_generative else bare(name, parameters)
+        if "bottleneck" in parameters:
+            least = bare_generative(name)
+        elif "network" in parameters:
+            least = bare_shaped(name)
+        else:
+            least = bare(name, parameters)
         pair = ours(parameters), least
         for function in pair:
             function(X)

@@ -1,8 +1,8 @@
 """What stands between encoder and decoder: a code, or a distribution of codes.
 
 ``plain``: the encoder's output is the code. ``variational`` (Kingma and Welling, 2014):
-it is mean and log variance of a Gaussian from which training draws codes; the mean
-stands for the code everywhere else. ``adversarial`` (Makhzani et al., 2016): a
+it is mean and logit of the variance of a Gaussian from which training draws codes; the
+mean stands for the code everywhere else. ``adversarial`` (Makhzani et al., 2016): a
 discriminator learns to tell codes from draws of a standard Gaussian, and the encoder
 learns to deceive it.
 """
@@ -33,8 +33,7 @@ DISCRIMINATOR_RATE = 3.0
 DISCRIMINATOR_MOMENTUM = 0.5
 SLOPE_PENALTY = 0.03
 
-# Logarithms of variances beyond are neither precise nor needed, and their exponentials
-# would overflow.
+# Bound of the logarithm of the decoder's variance, whose exponential would overflow.
 MAX_LOG_VARIANCE = 20.0
 
 # How much faster than a weight the logarithm of the decoder's variance learns: it has
@@ -66,9 +65,13 @@ def discriminator_sizes(config: NetworkConfig) -> tuple[int, ...]:
 
 
 def distribution(encoded: Array) -> tuple[Array, Array]:
-    """Mean and log variance of each code from the output of a variational encoder."""
-    mean, log_variance = jnp.split(encoded, 2, axis=-1)
-    return mean, jnp.clip(log_variance, -MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
+    """Mean and log variance of each code from the output of a variational encoder.
+
+    No variance is above 1, that of the prior: larger ones never lower the loss, and
+    exponentials of unbounded ones would let training diverge.
+    """
+    mean, logit = jnp.split(encoded, 2, axis=-1)
+    return mean, jax.nn.log_sigmoid(logit)
 
 
 def draw(key: Array, encoded: Array) -> Array:

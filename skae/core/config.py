@@ -31,7 +31,7 @@ class NetworkConfig:
 
     @property
     def encoded_width(self) -> int:
-        """Width of the encoder's output: code, or mean and log variance of it."""
+        """Width of the encoder's output: code, or mean and variance of it."""
         return self.latent_dim * (2 if self.bottleneck == "variational" else 1)
 
     @property

@@ -454,12 +454,12 @@ def check_model(model: Model) -> None:
         not all(type(size) is int and 0 < size < 2**31 for size in sizes)
         or not {shape["activation"], shape["output_activation"]} <= set(ACTIVATIONS)
         or not (callable(shape["network"]) or shape["network"] in NETWORKS)
-        or not _is_shape(shape)
         or len(sizes) > 2 + len(model.weights)
         or shape["bottleneck"] not in BOTTLENECKS
         or score not in SCORES
         or scoring.NEEDS_BOTTLENECK.get(score, shape["bottleneck"])
         != shape["bottleneck"]
+        or not _belongs_together(shape)
     ):
         raise ValueError("its architecture is not one of skae.")
     network = NetworkConfig(**shape)
@@ -485,15 +485,22 @@ def check_model(model: Model) -> None:
                 raise ValueError(f"its {part} {name!r} are not all positive.")
 
 
-def _is_shape(shape: Mapping[str, Any]) -> bool:
-    """Whether rows can have the shape that is said."""
-    given = shape["input_shape"]
-    if given is None:
-        return True
-    return (
+def _belongs_together(shape: Mapping[str, Any]) -> bool:
+    """Whether a network has layers, codes and rows as the architecture says."""
+    network, given = shape["network"], shape["input_shape"]
+    n_features, bottleneck = shape["n_features"], shape["bottleneck"]
+    if callable(network):
+        width = networks.width_of_code(network, n_features, bottleneck)
+        return given is None and shape["latent_dim"] == width
+    n_layers = [len(shape[f"{part}_layer_sizes"]) for part in ("encoder", "decoder")]
+    if network == "conv" and n_layers[0] != n_layers[1]:
+        return False
+    if network == "recurrent" and 0 in n_layers:
+        return False
+    return given is None or (
         all(type(size) is int and size > 0 for size in given)
-        and len(given) in DIMENSIONS.get(shape["network"], ())
-        and math.prod(given) == shape["n_features"]
+        and len(given) in DIMENSIONS.get(network, ())
+        and math.prod(given) == n_features
     )
 
 

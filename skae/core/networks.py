@@ -28,7 +28,7 @@ class Autoencoder(NamedTuple):
     def encoded(
         self, x: Array, key: Array | None = None, dropout: Array | float = 0.0
     ) -> Array:
-        """Code of each row, or mean and log variance of it.
+        """Code of each row, or mean and logit of the variance of it.
 
         Dropout is on only where a key is given; a module of the user has its own rate.
         """
@@ -170,7 +170,7 @@ def width_of_code(network: Callable, n_features: int, bottleneck: str) -> int:
         if bottleneck == "variational":
             if width % 2:
                 raise ValueError(
-                    "a variational encode gives mean and log variance side by side, "
+                    "a variational encode gives means and variances side by side, "
                     f"not {width} columns"
                 )
             width //= 2

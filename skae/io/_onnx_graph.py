@@ -283,7 +283,7 @@ class _Member:
         return self._layers("encoder", self.network.code_activation, inside)
 
     def _part(self, encoded: str, start: int) -> str:
-        """Mean (from 0) or log variance of a variational code."""
+        """Mean (from 0) or logit of the variance of a variational code."""
         latent = self.shape["latent_dim"]
         ends = (np.array([i], np.int64) for i in (start, start + latent, 1))
         return self.g("Slice", encoded, *ends)
@@ -335,9 +335,8 @@ class _Member:
     def elbo(self, x: str, inside: str) -> str:
         g, width, latent = self.g, self.shape["n_features"], self.shape["latent_dim"]
         encoded = self._encoded(inside)
-        mean, log_variance = self._part(encoded, 0), self._part(encoded, latent)
-        limit = np.float32(bottlenecks.MAX_LOG_VARIANCE)
-        log_variance = g("Clip", log_variance, -limit, limit)
+        mean, logit = self._part(encoded, 0), self._part(encoded, latent)
+        log_variance = g("Neg", g("Softplus", g("Neg", logit)))
         variance_part = g("Sub", g("Exp", log_variance), log_variance)
         sums = g("Sub", g("Add", g("Mul", mean, mean), variance_part), np.float32(1))
         divergence = g("ReduceSum", sums, np.array([1], np.int64))
