@@ -52,7 +52,7 @@ CORE = {
     "__init__": set(),
 }
 CORE["engine"] = CORE["training"] | CORE["scoring"]
-CORE["engine"] |= {"reservoir", "scoring", "training"}
+CORE["engine"] |= {"modules", "reservoir", "scoring", "training"}
 
 
 def imports(path, *, top_level_only=False):

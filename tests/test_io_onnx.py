@@ -319,3 +319,11 @@ def test_a_hundred_thousand_rows(small):
     for start in range(0, len(X), 10_000):
         part = X[start : start + 10_000]
         check_equal(pipeline, model, part, {"X": part})
+
+
+@pytest.mark.parametrize("bottleneck", ["variational", "adversarial"])
+def test_codes_with_a_prior(bottleneck, blobs, small):
+    rows, outliers = (X.astype(np.float32) for X in blobs)
+    detector = small(bottleneck=bottleneck, anomaly_score="joint").fit(rows)
+    model = to_onnx(detector, rows)
+    check_equal(detector, model, outliers, {"X": outliers})
