@@ -25,7 +25,13 @@ from skae._validation import (
 def _is_generative(detector):
     """Whether codes have a prior to draw from."""
     fitted = getattr(detector, "architecture_", {})
-    return fitted.get("bottleneck", detector.bottleneck) != "plain"
+    bottleneck = fitted.get("bottleneck", detector.bottleneck)
+    if bottleneck == "plain":
+        raise AttributeError(
+            "sample needs codes with a prior: 'bottleneck' must be 'variational' or "
+            "'adversarial'. Got 'plain'."
+        )
+    return True
 
 
 def _learns_from_streams(detector):
@@ -93,12 +99,14 @@ class AutoencoderOutlierDetector(
         variance of its noise; the loss is minus the evidence's lower bound for each
         feature, without the constant ``log(2 pi) / 2``, and needs
         ``loss="squared_error"``. "adversarial" [7]_: codes that a discriminator, which
-        is trained at the same time, cannot tell from draws of a standard Gaussian.
+        is trained at the same time, by Adam at three times the learning rate but not
+        above 0.01, cannot tell from draws of a standard Gaussian.
         Both make ``sample`` available, and codes without an activation.
     beta : float, default=1.0
         Weight, above 0, of what pulls codes to a standard Gaussian: of the divergence
         with a variational bottleneck, of the encoder's deception of the discriminator
-        with an adversarial one. It rises from 0 in the first quarter of the training.
+        with an adversarial one. It rises from 0 in the first quarter of the training,
+        or of the first batch of ``partial_fit``; early stopping waits for that.
     corruption : {"gaussian", "masking", "salt_and_pepper", "swap"} or None, \
             default="gaussian"
         What happens to the input while training; the target stays clean [1]_.
@@ -211,7 +219,7 @@ class AutoencoderOutlierDetector(
         What scoring needs beside the weights. The first axis counts the networks, or
         is 1 for what they share.
     architecture_ : dict
-        Sizes and activations that the weights belong to.
+        Network, sizes, activations and bottleneck that the weights belong to.
     fitted_score_ : str
         The anomaly score that ``statistics_`` and ``offset_`` belong to.
     calibration_scores_ : ndarray
@@ -770,7 +778,8 @@ class AutoencoderOutlierDetector(
             With ``encode``, which returns codes (a variational one means beside the
             logits of variances), and ``decode``; float32, with its own weights. It sees
             rows as they are: the detector pulls rows outside of the ball of the
-            training rows onto it first.
+            training rows onto it first. A module of yours is as its ``eval()`` leaves
+            it: call ``train()`` for dropout.
 
         Examples
         --------

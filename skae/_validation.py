@@ -227,6 +227,8 @@ def _check_sizes_together(parameters: Mapping[str, Any]) -> None:
 
 def _check_choice(name: str, value: Any, registry: Mapping[str, Any]) -> None:
     if name in OR_CALLABLE and callable(value):
+        if value.__hash__ is None:
+            refuse(name, "hashable, as functions and classes are", value)
         return
     if not isinstance(value, str) or value not in registry:
         names = ", ".join(map(repr, sorted(registry)))

@@ -97,7 +97,7 @@ def test_variational_loss_is_the_formula_at_the_drawn_codes(is_masked):
     drawn = mean + np.sqrt(special.expit(logit)) * np.asarray(noise, float)
     hidden = np.tanh(dense(params, "decoder.0", drawn))
     squared = (filled - dense(params, "decoder.1", hidden)) ** 2
-    log_noise = 10.0 * params["noise.log_variance"]
+    log_noise = params["noise.log_variance"]
     likelihood = (squared * np.exp(-log_noise) + log_noise) / 2
     bound = np.where(observed, likelihood, 0).sum(axis=1)
     bound += 0.7 * divergence(mean, logit).sum(axis=1)
@@ -201,7 +201,7 @@ def test_linear_variational_network_recovers_a_gaussian(gaussian):
     error = np.sqrt(2 * (np.outer(variance, variance) + covariance**2) / n_rows)
     assert (np.abs(samples.mean(axis=0) - mean) < 4 * mean_error).all()
     assert (np.abs(np.cov(samples.T) - covariance) < 4 * error).all()
-    log_variance = float(bottlenecks.noise_log_variance(detector.weights_)[0])
+    log_variance = float(detector.weights_["noise.log_variance"][0])
     assert np.exp(log_variance) == pytest.approx(0.05, rel=0.1)
 
 
@@ -217,7 +217,7 @@ def test_elbo_is_the_formula_and_does_not_vary(blobs, small):
     mean, logit = np.split(dense(params, "encoder.1", hidden), 2, axis=1)
     np.testing.assert_allclose(detector.transform(rows), mean, rtol=1e-3, atol=1e-4)
     residual = np.square(rows - detector.reconstruct(rows)).sum(axis=1)
-    noise = np.exp(10.0 * params["noise.log_variance"])
+    noise = np.exp(params["noise.log_variance"])
     bound = residual / (2 * noise) + divergence(mean, logit).sum(axis=1)
     scores = detector.score_samples(rows)
     np.testing.assert_allclose(scores, -bound / 6, rtol=1e-3)
@@ -240,7 +240,7 @@ def test_elbo_of_incomplete_rows_is_that_of_observed_cells(blobs, small):
     encoded = networks.bind(params, config=config).encoded(filled.astype(np.float32))
     information = np.asarray(bottlenecks.divergences(encoded)).sum(axis=1)
     residual = np.nansum(np.square(holes - detector.reconstruct(holes)), axis=1)
-    noise = np.exp(10.0 * params["noise.log_variance"])
+    noise = np.exp(params["noise.log_variance"])
     expected = -(residual / (2 * noise) + information) / 5
     np.testing.assert_allclose(detector.score_samples(holes), expected, rtol=1e-3)
 
@@ -279,8 +279,9 @@ DIGITS = {"latent_dim": 8, "corruption": None, "max_iter": 200, "random_state": 
 def test_adversarial_codes_match_their_prior_at_little_cost(digits):
     errors = {}
     for bottleneck in ("plain", "adversarial"):
-        detector = AutoencoderOutlierDetector(bottleneck=bottleneck, **DIGITS)
-        detector.fit(digits)
+        detector = AutoencoderOutlierDetector(
+            bottleneck=bottleneck, **DIGITS | {"max_iter": 400}
+        ).fit(digits)
         residual = digits - detector.reconstruct(digits)
         errors[bottleneck] = np.square(residual).mean()
     assert errors["adversarial"] < 1.2 * errors["plain"]
@@ -309,7 +310,7 @@ def test_samples_are_new_digits(digits, bottleneck, beta):
         # The noise aside, which would be the whole difference.
         codes = np.random.RandomState(1).standard_normal((500, 8))
         noise = samples - detector.inverse_transform(codes)
-        log_variance = float(bottlenecks.noise_log_variance(detector.weights_)[0])
+        log_variance = float(detector.weights_["noise.log_variance"][0])
         assert noise.std() == pytest.approx(np.exp(log_variance / 2), rel=0.05)
         samples = samples - noise
     nearest = NearestNeighbors(n_neighbors=2).fit(digits)
@@ -435,3 +436,45 @@ def test_summary_lists_what_the_bottleneck_adds(blobs, small):
             if "(None" in line
         ]
         assert sum(counts) == detector.n_parameters_
+
+
+@pytest.mark.parametrize(
+    ("bottleneck", "rate"),
+    [("variational", 0.01), ("variational", 0.1), ("adversarial", 0.03)],
+)
+def test_optimizers_that_do_not_scale_gradients_train_too(bottleneck, rate):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(600, 2)) @ rng.normal(size=(2, 6))
+    rows = rows / rows.std(axis=0) + 0.1 * rng.normal(size=(600, 6))
+    detector = AutoencoderOutlierDetector(
+        bottleneck=bottleneck,
+        hidden_layer_sizes=(32,),
+        latent_dim=2,
+        optimizer="sgd",
+        learning_rate=rate,
+        max_iter=40,
+        random_state=0,
+    ).fit(rows)
+    assert detector.n_iter_ == 40
+    spread = detector.sample(500, random_state=0).std(axis=0)
+    assert (spread < 3).all()
+
+
+@pytest.mark.parametrize("bottleneck", ["variational", "adversarial"])
+def test_early_stopping_waits_for_the_prior(bottleneck, blobs, small):
+    rows, _ = blobs
+    detector = small(
+        bottleneck=bottleneck,
+        beta=4.0,
+        early_stopping=True,
+        validation_fraction=0.0,
+        n_iter_no_change=2,
+        max_iter=100,
+    ).fit(rows)
+    assert detector.n_iter_ > 25
+
+
+def test_plain_detectors_say_why_they_do_not_sample(small):
+    with pytest.raises(AttributeError) as caught:
+        small().sample(3)
+    assert "Got 'plain'" in str(caught.value.__cause__)

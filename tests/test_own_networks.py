@@ -77,6 +77,29 @@ class Halves(Skipping):
         self.back = nnx.Linear(2, n_features, rngs=rngs)
 
 
+class Streamless(Skipping):
+    def __init__(self, n_features, rngs):
+        super().__init__(n_features, rngs)
+        self.dropout = nnx.Dropout(0.5)
+
+
+class Half(Skipping):
+    def __init__(self, n_features, rngs):
+        super().__init__(n_features, rngs)
+        self.back = nnx.Linear(4, n_features, param_dtype=jnp.float16, rngs=rngs)
+
+
+class Empty(nnx.Module):
+    def __init__(self, n_features, rngs):
+        pass
+
+    def encode(self, x):
+        return x
+
+    def decode(self, code):
+        return code
+
+
 def not_a_module(n_features, rngs):
     return None
 
@@ -188,6 +211,9 @@ def test_dropout_of_a_module_is_on_in_training_alone(blobs, small):
         (Flat, "plain", r"encode turns shape \(3, 6\) into \(3,\)"),
         (Clashing, "plain", "'noise.bias' is one that skae uses"),
         (Odd, "variational", "not 3 columns"),
+        (Streamless, "plain", "Dropout"),
+        (Half, "plain", "'back.bias' is of type float16"),
+        (Empty, "plain", "it has no nnx.Param"),
         (not_a_module, "plain", "must make a flax.nnx module"),
         (fails, "plain", "no such layer"),
     ],
@@ -272,3 +298,25 @@ def test_import_of_a_detector_with_a_module_needs_no_accelerator_state(small, bl
     detector = small(network=Skipping).fit(blobs[0])
     for value in vars(detector).values():
         assert not isinstance(value, (jax.Array, nnx.Module))
+
+
+class Unhashable:
+    __hash__ = None
+
+    def __call__(self, n_features, rngs):
+        return Skipping(n_features, rngs)
+
+
+def test_callables_must_be_hashable(blobs, small):
+    for name in ("network", "optimizer"):
+        with pytest.raises(ValueError, match=f"'{name}' parameter.*hashable"):
+            small(**{name: Unhashable()}).fit(blobs[0])
+
+
+def test_a_shape_that_is_the_default_is_the_same_network(blobs, small):
+    rows, _ = blobs
+    kind = {"network": "conv", "hidden_layer_sizes": (3,), "warm_start": True}
+    detector = small(**kind).fit(rows)
+    with count_compilations() as counts:
+        detector.set_params(input_shape=(6, 1)).fit(rows)
+    assert not counts

@@ -7,7 +7,6 @@ discriminator learns to tell codes from draws of a standard Gaussian, and the en
 learns to deceive it.
 """
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -24,12 +23,14 @@ BOTTLENECKS = ("plain", "variational", "adversarial")
 # What names of a bottleneck's own parameters start with.
 PREFIXES = ("discriminator.", "noise.")
 
-# With these, codes of digits, 8 wide, pass for draws of the prior: a classifier is
-# right for 59 % of them. The error of restoring the digits rises by 15 %. With one step
-# for each of the encoder the two players circle; more than three gain nothing.
+# With these, codes of digits, 8 wide, pass for draws of the prior after 400 epochs: a
+# classifier is right for 54 % of them. The error of restoring the digits rises by 4 to
+# 16 %. With one step for each of the encoder the two players circle; more than three
+# gain nothing.
 DISCRIMINATOR_LAYER_SIZES = (64, 64)
 DISCRIMINATOR_STEPS = 3
 DISCRIMINATOR_RATE = 3.0
+MAX_DISCRIMINATOR_RATE = 0.01
 DISCRIMINATOR_MOMENTUM = 0.5
 SLOPE_PENALTY = 0.03
 
@@ -37,8 +38,11 @@ SLOPE_PENALTY = 0.03
 MAX_LOG_VARIANCE = 20.0
 
 # How much faster than a weight the logarithm of the decoder's variance learns: it has
-# further to go than a weight moves in a short training.
+# further to go than a weight moves in a short training. How far in a step at most:
+# optimizers that do not scale gradients would throw it about.
 NOISE_RATE = 10.0
+MAX_NOISE_STEP = 0.1
+NOISE = "noise.log_variance"
 
 Parameters = dict[str, Array]
 
@@ -46,7 +50,7 @@ Parameters = dict[str, Array]
 def shapes(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
     """Shapes of the parameters that a bottleneck has of its own."""
     if config.bottleneck == "variational":
-        return {"noise.log_variance": ()}
+        return {NOISE: ()}
     if config.bottleneck == "adversarial":
         return {
             name: shape
@@ -91,13 +95,14 @@ def divergences(encoded: Array) -> Array:
     return (jnp.square(mean) + variance_part) / 2
 
 
-def noise_log_variance(params: Mapping[str, Any]) -> Any:
-    """Logarithm of the variance of the decoder's Gaussian, one for all features.
-
-    The parameters are those of JAX or of NumPy.
-    """
-    scaled = NOISE_RATE * params["noise.log_variance"]
-    return scaled.clip(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
+def apply_updates(params: Parameters, updates: Parameters) -> Parameters:
+    """Take a step of the optimizer, a longer one for the decoder's variance."""
+    updated = optax.apply_updates(params, updates)
+    if NOISE in params:
+        step = jnp.clip(NOISE_RATE * updates[NOISE], -MAX_NOISE_STEP, MAX_NOISE_STEP)
+        moved = params[NOISE] + step
+        updated[NOISE] = jnp.clip(moved, -MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
+    return updated
 
 
 def negative_elbo(
@@ -112,7 +117,7 @@ def negative_elbo(
     The constant ``log(2 pi) / 2`` is left out. ``squared_errors`` are means over
     ``n_features``.
     """
-    log_variance = noise_log_variance(params)
+    log_variance = params[NOISE]
     likelihood = (squared_errors * jnp.exp(-log_variance) + log_variance) / 2
     divergence = jnp.sum(divergences(encoded), axis=-1)
     return likelihood + beta * divergence / n_features
@@ -158,7 +163,8 @@ def _detection(
 
 def discriminator_optimizer(rate: Array | float) -> optax.GradientTransformation:
     """Optimizer of the discriminator where encoder and decoder learn at ``rate``."""
-    return optax.adam(DISCRIMINATOR_RATE * rate, b1=DISCRIMINATOR_MOMENTUM)
+    rate = jnp.minimum(DISCRIMINATOR_RATE * rate, MAX_DISCRIMINATOR_RATE)
+    return optax.adam(rate, b1=DISCRIMINATOR_MOMENTUM)
 
 
 def discriminate(

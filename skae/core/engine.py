@@ -245,7 +245,7 @@ def _input_shape(
             "The 'input_shape' parameter of AutoencoderOutlierDetector must hold as "
             f"many cells as X has columns, {n_features}. Got {shape} instead."
         )
-    return shape
+    return None if shape == (n_features, 1) else shape
 
 
 def training_config(
@@ -269,6 +269,7 @@ def _hyperparameters(
 ) -> Hyperparameters:
     scale = parameters["corruption_scale"]
     low, high = scale if isinstance(scale, (tuple, list)) else (scale, scale)
+    is_settled = continues or parameters["bottleneck"] == "plain"
     center = split.ball["center"]
     low_and_high = (center, center)
     if parameters["corruption"] == "salt_and_pepper":
@@ -288,7 +289,7 @@ def _hyperparameters(
         },
         sparsity_target=np.float32(parameters["sparsity_target"]),
         beta=np.float32(parameters["beta"]),
-        warm_up=np.float32(0 if continues else WARM_UP * n_steps),
+        warm_up=np.float32(0 if is_settled else WARM_UP * n_steps),
         n_steps=np.float32(n_steps),
         feature_scale=split.ball["scale"],
         feature_center=center,
@@ -554,8 +555,7 @@ def sample(
     prior = generator.standard_normal((n_samples, shape["latent_dim"]))
     rows = decode(model, prior).astype(np.float64)
     if shape["bottleneck"] == "variational":
-        params = members_of(_first(model))[0][0]
-        log_variance = float(bottlenecks.noise_log_variance(params))
+        log_variance = float(model.weights[bottlenecks.NOISE][0])
         rows += np.exp(log_variance / 2) * generator.standard_normal(rows.shape)
     return rows
 

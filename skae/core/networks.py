@@ -81,6 +81,9 @@ def _skeleton(config: NetworkConfig) -> _Skeleton:
     module = nnx.eval_shape(lambda: _make(config, nnx.Rngs(0)))
     graph, *states = nnx.split(module, nnx.Param, nnx.RngState, ...)
     parameters, streams, others = states
+    for path, leaf in nnx.to_flat_state(parameters):
+        if leaf.dtype != np.float32:
+            raise ValueError(f"{_name(path)!r} is of type {leaf.dtype}, not float32")
     for path, leaf in nnx.to_flat_state(others):
         raise ValueError(
             f"it has {_name(path)!r}, a {type(leaf).__name__}. Only nnx.Param and "
@@ -147,6 +150,8 @@ def width_of_code(network: Callable, n_features: int, bottleneck: str) -> int:
     )
     with _naming(network):
         parameters = _skeleton(config).parameters
+        if not parameters:
+            raise ValueError("it has no nnx.Param")
         for name in parameters:
             if name.startswith(bottlenecks.PREFIXES):
                 raise ValueError(f"its name {name!r} is one that skae uses")
@@ -157,11 +162,13 @@ def width_of_code(network: Callable, n_features: int, bottleneck: str) -> int:
 
         def shape_of(half: str, width: int) -> tuple[int, ...]:
             x = jax.ShapeDtypeStruct((3, width), np.float32)
-            return jax.eval_shape(
-                lambda params, x: getattr(bind(params, config=config), half)(x),
-                params,
-                x,
-            ).shape
+
+            def run(params: Parameters, x: Array) -> Array:
+                # As in training: dropout without a stream of random numbers fails.
+                key = jax.random.key(0, impl="threefry2x32")
+                return getattr(bind(params, config=config), half)(x, key)
+
+            return jax.eval_shape(run, params, x).shape
 
         shape = shape_of("encoded", n_features)
         width = shape[-1]
@@ -204,12 +211,12 @@ def init(rng: np.random.Generator, *, config: NetworkConfig) -> dict[str, np.nda
         deviation = np.float32(np.sqrt(gain / shape[0]))
         return deviation * rng.standard_normal(shape, np.float32)
 
-    found = {name: draw(name, shape) for name, shape in shapes(config).items()}
-    if callable(config.network):
-        bits = rng.integers(2**32, size=2, dtype=np.uint32)
-        own = _init(bits, config=config)
-        found |= {name: np.array(value) for name, value in own.items()}
-    return found
+    if not callable(config.network):
+        return {name: draw(name, shape) for name, shape in shapes(config).items()}
+    own = _init(rng.integers(2**32, size=2, dtype=np.uint32), config=config)
+    found = {name: np.array(value) for name, value in own.items()}
+    added = bottlenecks.shapes(config)
+    return found | {name: draw(name, shape) for name, shape in added.items()}
 
 
 @bounded

@@ -220,7 +220,7 @@ def elbo_distance(
     # Rounding may leave the divergence of a collapsed posterior below 0.
     divergence = jnp.sum(bottlenecks.divergences(encoded), axis=-1)
     information = jnp.sqrt(jnp.maximum(divergence, 0.0) / n_observed)
-    deviation = jnp.exp(bottlenecks.noise_log_variance(module.params) / 2)
+    deviation = jnp.exp(module.params[bottlenecks.NOISE] / 2)
     return jnp.hypot(distance / (deviation * np.sqrt(2)), information)[:, None]
 
 

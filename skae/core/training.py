@@ -51,7 +51,7 @@ MAX_FLAT_WEIGHTS = 2**15
 
 
 # What makes a batch's key the key of its draws from prior or code.
-DRAW = 1
+DRAW = 2**31 - 1
 
 
 class TrainingState(NamedTuple):
@@ -251,7 +251,7 @@ def train_chunk(
         )
         optimizer = _optimizer(others, hyper, state.step, training)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, others)
-        params = optax.apply_updates(others, updates) | discriminator
+        params = bottlenecks.apply_updates(others, updates) | discriminator
         state = TrainingState(
             params, (optimizer_state, own_state), state.step + 1, state.key
         )
@@ -385,6 +385,10 @@ def train(
         the last finite ones), "interrupted" (Ctrl-C; the best ones so far).
     """
     make_room(network, training)
+    n_rows = rows.X.shape[0]
+    per_epoch = batching.steps_per_epoch(n_rows, training.batch_size)
+    # While the prior gains weight, the loss rises of itself.
+    n_rising = -(-float(hyper.warm_up) // per_epoch)
     static = {"network": network, "training": training}
     hyper = jax.device_put(hyper)
     checks, checked_weight = _held_out_chunks(held_out, training.batch_size)
@@ -395,7 +399,7 @@ def train(
         start = time.perf_counter()
         epochs = _epochs(state, rows, n_epochs, shuffle, hyper, static)
         for candidate, losses in epochs:
-            loss = sum(map(float, losses)) / rows.X.shape[0]
+            loss = sum(map(float, losses)) / n_rows
             monitored = (
                 _held_out_loss(candidate, checks, hyper, static) / checked_weight
                 if checks
@@ -411,7 +415,8 @@ def train(
             now = time.perf_counter()
             history["epoch_seconds"].append(now - start)
             start = now
-            monitor.update(monitored, state)
+            if len(history["loss"]) >= n_rising:
+                monitor.update(monitored, state)
             if on_epoch(history, state.params) or monitor.waited == patience:
                 ending = "stopped"
                 break

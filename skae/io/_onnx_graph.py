@@ -344,7 +344,7 @@ class _Member:
         information = g("Sqrt", g("Div", divergence, np.float32(width)))
         residual = g.root_mean_square(self._residual(mean, inside))
         distance = g.hypot(residual, g.root_mean_square(g("Sub", x, inside)))
-        log_noise = bottlenecks.noise_log_variance(self.weights)
+        log_noise = self.weights[bottlenecks.NOISE]
         deviation = np.float32(np.exp(log_noise / 2) * np.sqrt(2))
         return g.hypot(g("Div", distance, deviation), information)
 
