@@ -583,11 +583,14 @@ def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
     for block in batching.blocks(X, SCORE_ROWS):
         errors[start : start + len(block)][np.isnan(block)] = np.nan
         start += len(block)
-    if not normalize:
-        return errors
+    return errors / usual_errors(model) if normalize else errors
+
+
+def usual_errors(model: Model) -> np.ndarray:
+    """Mean squared residual of each feature on training rows, at least a floor."""
     usual = model.statistics["feature_error"].mean(axis=0)
     floor = max(ERROR_FLOOR * usual.mean(), np.finfo(np.float32).tiny)
-    return errors / np.maximum(usual, floor)
+    return np.maximum(usual, floor)
 
 
 def denoising_score(model: Model, X: Any) -> float:

@@ -29,6 +29,7 @@ from sklearn.utils.validation import (
 )
 
 from skae._callbacks import CallbackSupportMixin, reported_fits, with_callbacks
+from skae._parts import offset_of, require_scores
 from skae._validation import check_labels, check_scores, refuse
 from skae.model_selection._objectives import OWNER, best_threshold, resolve
 from skae.model_selection._split import NoveltyKFold, NoveltySplit
@@ -190,7 +191,7 @@ class TunedThresholdDetector(
         if splits is None:
             self.estimator_ = train(slice(None), announce())
             if y is None:
-                self.offset_ = _own_offset(self.estimator_)
+                self.offset_ = self._own_offset()
                 self.best_score_ = self.objective_curve_ = None
                 return
             rows = np.arange(len(y))
@@ -214,6 +215,15 @@ class TunedThresholdDetector(
         check_consistent_length(rows, scores)
         order = np.argsort(rows, kind="stable")
         self._set_threshold(objective, y, rows[order], scores[order])
+
+    def _own_offset(self):
+        offset = offset_of(self.estimator_)
+        if offset is None:
+            raise ValueError(
+                f"{type(self.estimator_).__name__} has no threshold of its own "
+                "(offset_) to keep: pass labels y."
+            )
+        return offset
 
     def _splits(self, X, y, split_params):
         """Rows to train and to tune on; None where all rows serve for both."""
@@ -252,16 +262,7 @@ class TunedThresholdDetector(
 
     def _check_parameters(self):
         """Return the objective."""
-        if not hasattr(self.estimator, "score_samples"):
-            hint = (
-                " Set its novelty to True."
-                if hasattr(self.estimator, "novelty")
-                else ""
-            )
-            raise TypeError(
-                f"The 'estimator' parameter of {OWNER} must have score_samples. Got "
-                f"{self.estimator!r} instead.{hint}"
-            )
+        require_scores(self.estimator, OWNER)
         if not isinstance(self.refit, (bool, np.bool_)):
             refuse("refit", "a bool", self.refit, OWNER)
         return resolve(self.objective)
@@ -393,19 +394,3 @@ def _train_and_score(train, X, train_rows, test_rows, report):
     detector = train(train_rows, report)
     scores = detector.score_samples(_safe_indexing(X, test_rows))
     return detector, check_scores(scores)
-
-
-def _own_offset(detector):
-    """Threshold of a fitted detector, found inside pipelines and searches."""
-    inner = detector
-    while not hasattr(inner, "offset_"):
-        if hasattr(inner, "best_estimator_"):
-            inner = inner.best_estimator_
-        elif hasattr(inner, "steps"):
-            inner = inner.steps[-1][1]
-        else:
-            raise ValueError(
-                f"{type(inner).__name__} has no threshold of its own (offset_) to "
-                "keep: pass labels y."
-            )
-    return float(np.ravel(inner.offset_)[0])

@@ -1,0 +1,127 @@
+"""What estimators are made of: transformers, a detector, and wrappers around them."""
+
+import copy
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+
+def parts(estimator):
+    """Split a fitted estimator into transformers, in order, and its detector.
+
+    Looks into Pipelines, searches, frozen and meta-estimators.
+    """
+    transformers = []
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif isinstance(estimator, Pipeline):
+            transformers += [step for _, step in estimator.steps[:-1] if _works(step)]
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(getattr(estimator, "estimator_", None), BaseEstimator):
+            estimator = estimator.estimator_
+        else:
+            return transformers, estimator
+
+
+def _works(step):
+    return step is not None and not isinstance(step, str)
+
+
+def entering(transformers, X):
+    """Rows as they reach the detector."""
+    for transformer in transformers:
+        X = transformer.transform(X)
+    return X
+
+
+def offset_of(estimator):
+    """Threshold of a fitted detector, found behind wrappers; None where it has none."""
+    inner = estimator
+    while not hasattr(inner, "offset_"):
+        if hasattr(inner, "best_estimator_"):
+            inner = inner.best_estimator_
+        elif hasattr(inner, "steps"):
+            inner = inner.steps[-1][1]
+        else:
+            return None
+    return float(np.ravel(inner.offset_)[0])
+
+
+def require_scores(estimator, owner):
+    """Refuse what has no score_samples."""
+    if hasattr(estimator, "score_samples"):
+        return
+    hint = " Set its novelty to True." if hasattr(estimator, "novelty") else ""
+    raise TypeError(
+        f"The 'estimator' parameter of {owner} must have score_samples. Got "
+        f"{estimator!r} instead.{hint}"
+    )
+
+
+def names_of(estimator, X):
+    """Names of the columns of ``X``: its own, those seen in fit, or x0, x1, ..."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        return [str(name) for name in X.columns]
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = [f"x{i}" for i in range(np.shape(X)[1])]
+    return [str(name) for name in names]
+
+
+def trace_columns(transformers, names):
+    """Find the columns that the inputs of the detector were made from.
+
+    Returns the names of what enters the detector, each once, and for each of its
+    inputs the index of its name. An input made from one column, such as a one-hot
+    one, has that column's name; one made from several, such as a principal component,
+    has the name that its transformer gives.
+    """
+    origins = [str(name) for name in names]
+    for transformer in transformers:
+        origins = [
+            origins[source] if isinstance(source, int) else source
+            for source in _sources(transformer, len(origins))
+        ]
+    unique = list(dict.fromkeys(origins))
+    position = {name: i for i, name in enumerate(unique)}
+    return unique, np.array([position[name] for name in origins])
+
+
+def _sources(transformer, n_columns):
+    """For each output, the number of the only column it is made from, or a name."""
+    tokens = [f"\0{i}\0" for i in range(n_columns)]
+    try:
+        outputs = _without_names(transformer).get_feature_names_out(tokens)
+    except (AttributeError, ValueError):
+        # Functions of scikit-learn's FunctionTransformer do not name their outputs.
+        return list(range(n_columns))
+    sources = []
+    for output in map(str, outputs):
+        columns = set(output.split("\0")[1::2])
+        sources.append(int(columns.pop()) if len(columns) == 1 else output)
+    return sources
+
+
+def _without_names(transformer):
+    """Copy a transformer so that it takes any names for its columns."""
+    transformer = copy.deepcopy(transformer)
+    _forget_names(transformer)
+    return transformer
+
+
+def _forget_names(value):
+    if isinstance(value, BaseEstimator):
+        vars(value).pop("feature_names_in_", None)
+        value = vars(value)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for element in value:
+            _forget_names(element)
