@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skae import thresholds
 from skae._callbacks import CallbackSupportMixin, with_callbacks
 from skae._frames import like_frame
+from skae._html import ParameterHelpMixin
+from skae._ranking import name_features
 from skae._validation import (
     check_number,
     check_observed,
@@ -45,6 +47,7 @@ def _learns_from_streams(detector):
 
 
 class AutoencoderOutlierDetector(
+    ParameterHelpMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     OutlierMixin,
@@ -665,11 +668,7 @@ class AutoencoderOutlierDetector(
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             names = [f"x{i}" for i in range(self.n_features_in_)]
-        order = np.argsort(-errors, axis=1, kind="stable")[:, :n_features]
-        return [
-            [(str(names[j]), float(row[j])) for j in ranked if not np.isnan(row[j])]
-            for row, ranked in zip(errors, order, strict=True)
-        ]
+        return name_features(errors, names, n_features)
 
     def p_values(self, X):
         """Conformal p-values: the rarer a score among normal rows, the smaller.
@@ -812,6 +811,10 @@ class AutoencoderOutlierDetector(
         if masks:
             check_observed(X)
         return X
+
+    def _usual_errors(self):
+        """Mean squared residual of each feature on training rows."""
+        return self._call("usual_errors")
 
     def _compute(self, name, X, **options):
         """Validate rows and pass them to a function of the engine."""

@@ -4,16 +4,21 @@ import narwhals.stable.v2 as nw
 from narwhals.stable.v2.dependencies import is_pandas_dataframe
 
 
-def like_frame(values, X):
+def like_frame(values, X, names=None):
     """Return ``values`` as a data frame of the kind, names and index of ``X``.
 
-    Where ``X`` is no data frame, ``values`` come back as they are.
+    ``names`` are those of the columns where they differ from those of ``X``. Where
+    ``X`` is no data frame, ``values`` come back as they are.
     """
     if is_pandas_dataframe(X):
         # Its names may be of any type.
-        return type(X)(values, index=X.index, columns=X.columns)
+        columns = X.columns
+        if names is not None and list(map(str, columns)) != names:
+            columns = names
+        return type(X)(values, index=X.index, columns=columns)
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         return values
     backend = frame.implementation
-    return nw.from_numpy(values, schema=frame.columns, backend=backend).to_native()
+    names = names or frame.columns
+    return nw.from_numpy(values, schema=names, backend=backend).to_native()

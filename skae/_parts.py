@@ -23,7 +23,8 @@ def parts(estimator):
             estimator = estimator.steps[-1][1]
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif isinstance(getattr(estimator, "estimator_", None), BaseEstimator):
+        elif hasattr(getattr(estimator, "estimator_", None), "score_samples"):
+            # Not the trees of a forest, which call their template so as well.
             estimator = estimator.estimator_
         else:
             return transformers, estimator
@@ -75,38 +76,39 @@ def names_of(estimator, X):
     return [str(name) for name in names]
 
 
-def trace_columns(transformers, names):
-    """Find the columns that the inputs of the detector were made from.
+def trace_columns(transformers, names, n_inputs):
+    """Find the columns that the ``n_inputs`` inputs of a detector were made from.
 
     Returns the names of what enters the detector, each once, and for each of its
     inputs the index of its name. An input made from one column, such as a one-hot
     one, has that column's name; one made from several, such as a principal component,
-    has the name that its transformer gives.
+    has the name that its transformer gives. Where transformers neither name their
+    outputs nor keep their number, inputs are numbered.
     """
     origins = [str(name) for name in names]
     for transformer in transformers:
-        origins = [
-            origins[source] if isinstance(source, int) else source
-            for source in _sources(transformer, len(origins))
-        ]
+        origins = _origins(transformer, origins)
+    if len(origins) != n_inputs:
+        origins = [f"x{i}" for i in range(n_inputs)]
     unique = list(dict.fromkeys(origins))
     position = {name: i for i, name in enumerate(unique)}
     return unique, np.array([position[name] for name in origins])
 
 
-def _sources(transformer, n_columns):
-    """For each output, the number of the only column it is made from, or a name."""
-    tokens = [f"\0{i}\0" for i in range(n_columns)]
+def _origins(transformer, names):
+    """For each output, the name of the only column it is made from, or its own."""
+    tokens = [f"\0{i}\0" for i in range(len(names))]
     try:
         outputs = _without_names(transformer).get_feature_names_out(tokens)
     except (AttributeError, ValueError):
         # Functions of scikit-learn's FunctionTransformer do not name their outputs.
-        return list(range(n_columns))
-    sources = []
+        return names
+    origins = []
     for output in map(str, outputs):
-        columns = set(output.split("\0")[1::2])
-        sources.append(int(columns.pop()) if len(columns) == 1 else output)
-    return sources
+        parts = output.split("\0")
+        parts[1::2] = [names[int(i)] for i in parts[1::2]]
+        origins.append(parts[1] if len(set(parts[1::2])) == 1 else "".join(parts))
+    return origins
 
 
 def _without_names(transformer):

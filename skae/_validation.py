@@ -1,6 +1,6 @@
 """Checks of parameters and weights, with messages in scikit-learn's form."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -49,6 +49,8 @@ NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "tolerance": (Integral, 0, np.inf, "left"),
     "precision": (Real, 0, 1, "right"),
     "rate": (Real, 0, 1, "left"),
+    "bins": (Integral, 1, np.inf, "left"),
+    "n_rows": (Integral, 1, np.inf, "left"),
 }
 OR_AUTO = ("max_iter", "contamination")
 OR_NONE = ("corruption", "decoder_layer_sizes", "device", "input_shape")
@@ -154,7 +156,7 @@ def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) 
         if (value is None and name in OR_NONE) or name == "random_state":
             continue
         if name in choices:
-            _check_choice(name, value, choices[name])
+            check_choice(name, value, choices[name])
         elif name in FLAGS:
             if not isinstance(value, (bool, np.bool_)):
                 refuse(name, "a bool", value)
@@ -225,16 +227,19 @@ def _check_sizes_together(parameters: Mapping[str, Any]) -> None:
         refuse("input_shape", wanted, shape)
 
 
-def _check_choice(name: str, value: Any, registry: Mapping[str, Any]) -> None:
+def check_choice(
+    name: str, value: Any, registry: Collection[str], owner: str = OWNER
+) -> None:
+    """Refuse what is none of the names; some parameters may also be callables."""
     if name in OR_CALLABLE and callable(value):
         if value.__hash__ is None:
-            refuse(name, "hashable, as functions and classes are", value)
+            refuse(name, "hashable, as functions and classes are", value, owner)
         return
     if not isinstance(value, str) or value not in registry:
         names = ", ".join(map(repr, sorted(registry)))
         also = " or a callable" if name in OR_CALLABLE else ""
         also += " or None" if name in OR_NONE else ""
-        refuse(name, f"one of {names}{also}", value)
+        refuse(name, f"one of {names}{also}", value, owner)
 
 
 def _check_sizes(name: str, value: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from skae.io._optional import optional
+from skae._optional import optional
 
 MAX_HEADER_BYTES = 2**23
 BLOCK_BYTES = 2**20

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skae._detector import AutoencoderOutlierDetector
-from skae.io._optional import optional
+from skae._optional import optional
 from skae.model_selection import TunedThresholdDetector
 
 # The first set of operators with Gelu; in ONNX Runtime since version 1.17.

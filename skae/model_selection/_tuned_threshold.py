@@ -29,6 +29,7 @@ from sklearn.utils.validation import (
 )
 
 from skae._callbacks import CallbackSupportMixin, reported_fits, with_callbacks
+from skae._html import ParameterHelpMixin
 from skae._parts import offset_of, require_scores
 from skae._validation import check_labels, check_scores, refuse
 from skae.model_selection._objectives import OWNER, best_threshold, resolve
@@ -36,7 +37,11 @@ from skae.model_selection._split import NoveltyKFold, NoveltySplit
 
 
 class TunedThresholdDetector(
-    CallbackSupportMixin, OutlierMixin, MetaEstimatorMixin, BaseEstimator
+    ParameterHelpMixin,
+    CallbackSupportMixin,
+    OutlierMixin,
+    MetaEstimatorMixin,
+    BaseEstimator,
 ):
     """Set the threshold of any outlier detector from labelled rows.
 

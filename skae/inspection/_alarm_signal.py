@@ -1,0 +1,261 @@
+"""The score over time, with the threshold and what is known of the rows."""
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from skae._parts import offset_of, require_scores
+from skae._validation import check_scores
+from skae.inspection._figure import (
+    ABNORMAL,
+    NORMAL,
+    UNKNOWN,
+    axes_of,
+    check_partial_labels,
+    envelope,
+    name_of,
+    spans,
+    title,
+)
+
+
+class AlarmSignalDisplay:
+    """The anomaly signal, which is minus the score, over time, and the threshold.
+
+    Create it by :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Higher is more normal, as ``score_samples`` returns them, in the order of time.
+    y_true : array-like of shape (n_samples,), default=None
+        +1 for inliers, -1 for outliers, NaN where it is not known.
+    threshold : float, default=None
+        Score below which a row is an alarm.
+    time : array-like of shape (n_samples,), default=None
+        Numbers or dates of the rows, ascending. None numbers the rows.
+    estimator_name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where the picture is.
+    figure_ : matplotlib Figure
+        Figure of the picture.
+    line_ : matplotlib Line2D
+        The signal.
+    alarms_ : matplotlib Line2D or None
+        Signals above the threshold.
+    threshold_line_ : matplotlib Line2D or None
+        Minus the threshold.
+    spans_ : list of matplotlib PolyCollection
+        Outliers, and rows without a label.
+
+    See Also
+    --------
+    ScoreDistributionDisplay : The same scores without their order.
+
+    Notes
+    -----
+    Of more than 4,000 rows, the lowest and the highest signals of each of 2,000
+    stretches are drawn, so no peak is lost. An infinite signal stands at the top.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.ensemble import IsolationForest
+    >>> from skae.inspection import AlarmSignalDisplay
+    >>> X = np.random.default_rng(0).normal(size=(300, 3))
+    >>> detector = IsolationForest(random_state=0).fit(X)
+    >>> display = AlarmSignalDisplay.from_estimator(detector, X)
+    """
+
+    def __init__(
+        self, *, scores, y_true=None, threshold=None, time=None, estimator_name=None
+    ):
+        self.scores = scores
+        self.y_true = y_true
+        self.threshold = threshold
+        self.time = time
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y=None, *, time=None, ax=None, name=None):
+        """Draw the signal of rows in the order of time.
+
+        Parameters
+        ----------
+        estimator : object
+            Any fitted outlier detector with ``score_samples``, or a Pipeline of one.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, in the order of time.
+        y : array-like of shape (n_samples,), default=None
+            +1 for inliers, -1 for outliers, NaN where it is not known.
+        time : array-like of shape (n_samples,), default=None
+            Numbers or dates of the rows, ascending. None numbers the rows.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+        name : str, default=None
+            Title. None: the name of the estimator's class.
+
+        Returns
+        -------
+        AlarmSignalDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no ``score_samples``.
+        """
+        require_scores(estimator, cls.__name__)
+        return cls.from_predictions(
+            y,
+            estimator.score_samples(X),
+            threshold=offset_of(estimator),
+            time=time,
+            ax=ax,
+            name=name_of(estimator, name),
+        )
+
+    @classmethod
+    def from_predictions(
+        cls, y_true, scores, *, threshold=None, time=None, ax=None, name=None
+    ):
+        """Draw the signal that scores make.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,) or None
+            +1 for inliers, -1 for outliers, NaN where it is not known.
+        scores : array-like of shape (n_samples,)
+            Higher is more normal, in the order of time.
+        threshold : float, default=None
+            Score below which a row is an alarm.
+        time : array-like of shape (n_samples,), default=None
+            Numbers or dates of the rows, ascending. None numbers the rows.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+        name : str, default=None
+            Title.
+
+        Returns
+        -------
+        AlarmSignalDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If scores are NaN, labels are others than +1, -1 and NaN, or times do not
+            ascend.
+        """
+        return cls(
+            scores=scores,
+            y_true=y_true,
+            threshold=threshold,
+            time=time,
+            estimator_name=name,
+        ).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        AlarmSignalDisplay
+            The display itself.
+        """
+        signal = -check_scores(self.scores)
+        y = check_partial_labels(self.y_true, signal)
+        times = _check_time(self.time, signal)
+        ax = axes_of(ax)
+        if times is not None and times.dtype.kind == "M":
+            # Locators and formatters of dates, in place of plain numbers.
+            ax.xaxis_date()
+            times = ax.convert_xunits(times)
+        x = np.arange(len(signal)) if times is None else times.astype(np.float64)
+        # A density of zero has no place on the axis: it stands at the top.
+        finite = signal[np.isfinite(signal)]
+        top, bottom = finite.max(initial=0), finite.min(initial=0)
+        x_drawn, drawn = envelope(x, np.clip(signal, bottom, top))
+        marker = "." if len(signal) < 3 else None
+        self.spans_ = _draw_spans(ax, y, x)
+        self.line_ = ax.plot(
+            x_drawn, drawn, color=NORMAL, linewidth=0.8, marker=marker, label="signal"
+        )[0]
+        self.alarms_ = self.threshold_line_ = None
+        if self.threshold is not None:
+            self._draw_alarms(
+                ax, x_drawn, drawn, np.count_nonzero(-signal < self.threshold)
+            )
+        ax.set(
+            xlabel="row" if times is None else "time",
+            ylabel="anomaly signal (minus score)",
+        )
+        ax.margins(x=0.01)
+        ax.legend(loc="upper left")
+        title(ax, self.estimator_name)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _draw_alarms(self, ax, x, signal, n_alarms):
+        alarm = -signal < self.threshold
+        self.alarms_ = ax.plot(
+            x[alarm],
+            signal[alarm],
+            linestyle="",
+            marker=".",
+            markersize=4,
+            color="black",
+            label=f"{n_alarms:,} alarms",
+        )[0]
+        self.threshold_line_ = ax.axhline(
+            -self.threshold,
+            color="black",
+            linestyle="--",
+            linewidth=1,
+            label=f"threshold {-self.threshold:.4g}",
+        )
+
+
+def _check_time(time, signal):
+    if time is None:
+        return None
+    times = column_or_1d(time)
+    check_consistent_length(signal, times)
+    if times.dtype.kind == "O":
+        times = times.astype("datetime64[us]")
+    if (times[1:] < times[:-1]).any() or (times != times).any():
+        raise ValueError(
+            "time must ascend, since alarms are drawn in its order. Sort the rows."
+        )
+    return times
+
+
+def _draw_spans(ax, y, x):
+    if y is None:
+        return []
+    kinds = [
+        ("outliers", y == -1, (ABNORMAL, 0.3), None),
+        ("no label", np.isnan(y), (UNKNOWN, 0.15), "...."),
+    ]
+    return [
+        ax.broken_barh(
+            spans(rows, x),
+            (0, 1),
+            transform=ax.get_xaxis_transform(),
+            facecolor=color,
+            edgecolor=color,
+            linewidth=0,
+            hatch=hatch,
+            label=label,
+        )
+        for label, rows, color, hatch in kinds
+        if rows.any()
+    ]

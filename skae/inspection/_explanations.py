@@ -1,0 +1,179 @@
+"""Errors, explanations and p-values in terms of the columns that enter a Pipeline."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skae._frames import like_frame
+from skae._parts import entering, names_of, parts, trace_columns
+from skae._ranking import name_features
+from skae._validation import check_number
+
+
+def feature_errors(estimator, X, normalize=True):
+    """How much each column contributes to the reconstruction error of each row.
+
+    What the transformers of a Pipeline make from one column, such as the columns of a
+    one-hot encoding, counts as this column: squared residuals and usual errors are
+    summed. What they make from several, such as a principal component, keeps the name
+    that the transformer gives it.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted :class:`~skae.AutoencoderOutlierDetector`, or a Pipeline, search or
+        meta-estimator around one.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows, as they enter the estimator.
+    normalize : bool, default=True
+        Whether to divide by the mean error on training rows, so that 1 is usual.
+        False gives squared residuals in squared units of what enters the detector.
+
+    Returns
+    -------
+    {ndarray, DataFrame} of shape (n_samples, n_columns)
+        Errors >= 0, NaN in missing cells. A data frame of the same kind where ``X``
+        is one; columns that no transformer passes on are left out.
+
+    Raises
+    ------
+    TypeError
+        If the detector has no feature errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import AutoencoderOutlierDetector
+    >>> from skae.inspection import feature_errors
+    >>> X = np.random.default_rng(0).normal(size=(300, 3))
+    >>> detector = make_pipeline(
+    ...     StandardScaler(), AutoencoderOutlierDetector(random_state=0)
+    ... ).fit(X)
+    >>> feature_errors(detector, [[0, 9, 0]]).argmax()
+    np.int64(1)
+    """
+    errors, names = named_errors(estimator, X, normalize=normalize)
+    return like_frame(errors, X, names)
+
+
+def explain(estimator, X, n_features=5):
+    """Name the columns that make each row abnormal, the worst first.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted :class:`~skae.AutoencoderOutlierDetector`, or a Pipeline, search or
+        meta-estimator around one.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows, as they enter the estimator.
+    n_features : int, default=5
+        Columns to name for each row, at most all.
+
+    Returns
+    -------
+    list of list of (str, float)
+        For each row, names and normalised errors (see :func:`feature_errors`).
+        Missing cells are not named.
+
+    Raises
+    ------
+    TypeError
+        If the detector has no feature errors.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import AutoencoderOutlierDetector
+    >>> from skae.inspection import explain
+    >>> X = load_wine(as_frame=True).data
+    >>> detector = make_pipeline(
+    ...     StandardScaler(), AutoencoderOutlierDetector(random_state=0)
+    ... ).fit(X)
+    >>> row = X.iloc[:1].assign(alcohol=20.0)
+    >>> explain(detector, row, n_features=1)[0][0][0]
+    'alcohol'
+    """
+    check_number("n_features", n_features, "explain")
+    errors, names = named_errors(estimator, X)
+    return name_features(errors, names, n_features)
+
+
+def p_values(estimator, X):
+    """Conformal p-values of rows as they enter a Pipeline.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted :class:`~skae.AutoencoderOutlierDetector`, or a Pipeline, search or
+        meta-estimator around one.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows, as they enter the estimator.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        In (0, 1]; small = rare among normal rows. See
+        :meth:`skae.AutoencoderOutlierDetector.p_values`.
+
+    Raises
+    ------
+    TypeError
+        If the detector has no p-values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import AutoencoderOutlierDetector
+    >>> from skae.inspection import p_values
+    >>> X = np.random.default_rng(0).normal(size=(300, 3))
+    >>> detector = make_pipeline(
+    ...     StandardScaler(), AutoencoderOutlierDetector(random_state=0)
+    ... ).fit(X)
+    >>> bool(p_values(detector, [[9, -9, 9]])[0] < 0.05)
+    True
+    """
+    transformers, detector = detector_with("p_values", estimator)
+    return detector.p_values(entering(transformers, X))
+
+
+def named_errors(estimator, X, *, normalize=True):
+    """Errors by column that entered, and the names of these columns."""
+    transformers, detector = detector_with("feature_errors", estimator)
+    inputs = entering(transformers, X)
+    names, column = trace_columns(transformers, names_of(estimator, X), inputs.shape[1])
+    if len(names) == len(column):
+        return np.asarray(detector.feature_errors(inputs, normalize=normalize)), names
+    raw = np.asarray(detector.feature_errors(inputs, normalize=False))
+    errors = _sums(raw, column, len(names))
+    if normalize:
+        errors /= _sums(detector._usual_errors()[None], column, len(names))
+    return errors, names
+
+
+def _sums(values, column, n_columns):
+    """Sum up the inputs made from each column; NaN where all of them are NaN."""
+    order = np.argsort(column, kind="stable")
+    starts = np.searchsorted(column[order], np.arange(n_columns))
+    ordered = values[:, order]
+    missing = np.isnan(ordered)
+    sums = np.add.reduceat(np.where(missing, 0.0, ordered), starts, axis=1)
+    sums[np.logical_and.reduceat(missing, starts, axis=1)] = np.nan
+    return sums
+
+
+def detector_with(method, estimator):
+    """Return the transformers and the detector of an estimator, which has a method."""
+    check_is_fitted(estimator)
+    transformers, detector = parts(estimator)
+    if not hasattr(detector, method):
+        raise TypeError(
+            f"The 'estimator' parameter must be or hold a detector with {method}, such "
+            f"as AutoencoderOutlierDetector. Got {type(detector).__name__}."
+        )
+    return transformers, detector

@@ -1,0 +1,281 @@
+"""Which features restore badly: on average, and row by row."""
+
+import numpy as np
+
+from skae._validation import check_choice, check_number
+from skae.inspection._explanations import named_errors
+from skae.inspection._figure import (
+    ABNORMAL,
+    MAX_POINTS,
+    axes_of,
+    bin_starts,
+    check_partial_labels,
+    groups,
+    spans,
+    text,
+)
+
+# Bars of lengths that differ more than this need a logarithmic axis.
+LINEAR_RANGE = 30
+
+INCHES_PER_FEATURE = 0.2
+
+
+class FeatureErrorDisplay:
+    """Features by their reconstruction errors: the worst on average, or row by row.
+
+    Create it by :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    errors : array-like of shape (n_samples, n_features)
+        Errors in units of the usual ones, as ``feature_errors`` returns them.
+    feature_names : array-like of str of shape (n_features,), default=None
+        Names of the features. None: x0, x1, ...
+    y_true : array-like of shape (n_samples,), default=None
+        +1 for inliers, -1 for outliers, NaN where it is not known.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where the picture is.
+    figure_ : matplotlib Figure
+        Figure of the picture.
+    bars_ : list of matplotlib BarContainer
+        Mean errors by kind of rows, with ``kind="bar"``.
+    image_ : matplotlib QuadMesh
+        Errors of rows, with ``kind="heatmap"``.
+    features_ : list of str
+        Names of the features drawn, the worst first.
+
+    See Also
+    --------
+    skae.inspection.explain : The worst features of each row as text.
+
+    Notes
+    -----
+    The worst features are those of the highest mean error over the outliers, or over
+    all rows where no outlier is known. In a heat map of more than 2,000 rows, each
+    point is the largest error of neighbouring rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import AutoencoderOutlierDetector
+    >>> from skae.inspection import FeatureErrorDisplay
+    >>> X = np.random.default_rng(0).normal(size=(300, 3))
+    >>> detector = AutoencoderOutlierDetector(max_iter=5, random_state=0).fit(X)
+    >>> display = FeatureErrorDisplay.from_estimator(detector, X + [0, 0, 5])
+    >>> display.features_[0]
+    'x2'
+    """
+
+    def __init__(self, *, errors, feature_names=None, y_true=None):
+        self.errors = errors
+        self.feature_names = feature_names
+        self.y_true = y_true
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y=None, *, kind="bar", n_features=20, ax=None
+    ):
+        """Draw the feature errors of rows.
+
+        Parameters
+        ----------
+        estimator : object
+            Fitted :class:`~skae.AutoencoderOutlierDetector`, or a Pipeline, search or
+            meta-estimator around one.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, as they enter the estimator.
+        y : array-like of shape (n_samples,), default=None
+            +1 for inliers, -1 for outliers, NaN where it is not known.
+        kind : {"bar", "heatmap"}, default="bar"
+            Mean errors, or errors row by row.
+        n_features : int, default=20
+            Features to draw, at most all.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        FeatureErrorDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the detector has no feature errors.
+        """
+        errors, names = named_errors(estimator, X)
+        return cls.from_predictions(
+            y, errors, feature_names=names, kind=kind, n_features=n_features, ax=ax
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        errors,
+        *,
+        feature_names=None,
+        kind="bar",
+        n_features=20,
+        ax=None,
+    ):
+        """Draw feature errors.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,) or None
+            +1 for inliers, -1 for outliers, NaN where it is not known.
+        errors : array-like of shape (n_samples, n_features)
+            Errors in units of the usual ones; NaN in missing cells.
+        feature_names : array-like of str of shape (n_features,), default=None
+            Names of the features. None takes those of a data frame, else x0, x1, ...
+        kind : {"bar", "heatmap"}, default="bar"
+            Mean errors, or errors row by row.
+        n_features : int, default=20
+            Features to draw, at most all.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        FeatureErrorDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the names are not as many as the features, labels are others than +1, -1
+            and NaN, or ``kind`` is unknown.
+        """
+        return cls(errors=errors, feature_names=feature_names, y_true=y_true).plot(
+            ax=ax, kind=kind, n_features=n_features
+        )
+
+    def plot(self, ax=None, *, kind="bar", n_features=20):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+        kind : {"bar", "heatmap"}, default="bar"
+            Mean errors, or errors row by row.
+        n_features : int, default=20
+            Features to draw, at most all.
+
+        Returns
+        -------
+        FeatureErrorDisplay
+            The display itself.
+        """
+        owner = type(self).__name__
+        check_choice("kind", kind, ("bar", "heatmap"), owner)
+        check_number("n_features", n_features, owner)
+        errors, names = _check_errors(self.errors, self.feature_names)
+        y = check_partial_labels(self.y_true, errors)
+        kinds = groups(y, len(errors))
+        means = [_means(errors[group.rows]) for group in kinds]
+        worst = np.argsort(-_leading(kinds, means), kind="stable")[:n_features]
+        self.features_ = [names[j] for j in worst]
+        self.ax_ = ax = axes_of(ax, height=INCHES_PER_FEATURE * len(worst))
+        self.figure_ = ax.figure
+        if kind == "bar":
+            self._draw_bars(kinds, [mean[worst] for mean in means])
+        else:
+            self._draw_heatmap(errors[:, worst], y)
+        ax.set_yticks(np.arange(len(worst)), [text(name) for name in self.features_])
+        return self
+
+    def _draw_bars(self, kinds, means):
+        ax, height = self.ax_, 0.8 / len(means)
+        values = np.concatenate(means)
+        values = values[values > 0]
+        if len(values) and values.max() > LINEAR_RANGE * values.min():
+            ax.set_xscale("log")
+            ax.set_xlim(min(values.min(), 1) / 1.5, values.max() * 1.5)
+        self.bars_ = [
+            ax.barh(
+                np.arange(len(mean)) + (i - (len(means) - 1) / 2) * height,
+                np.nan_to_num(mean),
+                height,
+                color=group.color,
+                edgecolor="white",
+                hatch=group.hatch,
+                label=f"{group.name} ({np.count_nonzero(group.rows):,})",
+            )
+            for i, (group, mean) in enumerate(zip(kinds, means, strict=True))
+        ]
+        ax.axvline(1, color="black", linestyle=":", label="usual")
+        ax.set_xlabel("mean error (1 = usual in training)")
+        ax.invert_yaxis()
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False)
+
+    def _draw_heatmap(self, errors, y):
+        from matplotlib.colors import LogNorm
+
+        ax, n_rows = self.ax_, len(errors)
+        starts = bin_starts(n_rows)
+        if n_rows > MAX_POINTS:
+            errors = np.fmax.reduceat(errors, starts, axis=0)
+        top = np.nanmax(errors, initial=10.0)
+        ax.set_facecolor("white")
+        self.image_ = ax.pcolormesh(
+            np.r_[starts, n_rows] - 0.5,
+            np.arange(errors.shape[1] + 1) - 0.5,
+            np.clip(errors, 1, None).T,
+            norm=LogNorm(1, top),
+            cmap="cividis_r",
+            rasterized=True,
+        )
+        ax.figure.colorbar(self.image_, ax=ax, label="error (1 = usual in training)")
+        if y is not None and (y == -1).any():
+            # Above the picture, so that nothing of it is hidden.
+            ax.broken_barh(
+                spans(y == -1, np.arange(n_rows)),
+                (1.005, 0.03),
+                transform=ax.get_xaxis_transform(),
+                facecolor=ABNORMAL,
+                clip_on=False,
+                label="outliers",
+            )
+            ax.legend(loc="lower right", bbox_to_anchor=(1, 1.03), frameon=False)
+        ax.invert_yaxis()
+        ax.set(xlabel="row", xlim=(-0.5, n_rows - 0.5))
+
+
+def _leading(kinds, means):
+    """Means that decide what is drawn: those of the outliers where there are any."""
+    leading = next((i for i, kind in enumerate(kinds) if kind.color == ABNORMAL), 0)
+    return np.nan_to_num(means[leading], nan=-1.0)
+
+
+def _means(errors):
+    """Mean of each column without NaN; NaN where there is nothing else."""
+    observed = ~np.isnan(errors)
+    count = observed.sum(axis=0)
+    total = np.where(observed, errors, 0).sum(axis=0)
+    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+
+
+def _check_errors(errors, names):
+    if names is None:
+        names = getattr(errors, "columns", None)
+    errors = np.asarray(errors, dtype=np.float64)
+    if errors.ndim != 2 or 0 in errors.shape:
+        raise ValueError(
+            "errors must have shape (n_samples, n_features), each at least 1. Got "
+            f"{errors.shape}."
+        )
+    if names is None:
+        names = [f"x{i}" for i in range(errors.shape[1])]
+    names = [str(name) for name in names]
+    if len(names) != errors.shape[1]:
+        raise ValueError(
+            f"feature_names must hold {errors.shape[1]} names, one for each column of "
+            f"errors. Got {len(names)}."
+        )
+    return errors, names

@@ -1,0 +1,158 @@
+"""What the pictures share: axes, colours, labels, groups of rows, and long series."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from skae._optional import optional
+from skae._validation import check_labels
+
+# A light blue and a dark red: told apart by the colour-blind, and in grey.
+NORMAL, ABNORMAL, UNKNOWN = "#4c9bd6", "#9c2c00", "#8a8a8a"
+
+# More columns of pixels than a figure has.
+MAX_POINTS = 2000
+
+MAX_LABEL = 32
+
+
+class Group(NamedTuple):
+    """Rows that look alike in a picture."""
+
+    name: str
+    rows: np.ndarray
+    color: str
+    marker: str
+    hatch: str | None
+
+
+def groups(y, n_rows):
+    """Group rows by their labels: inliers, outliers, and those without a label."""
+    if y is None:
+        return [Group("rows", np.ones(n_rows, bool), NORMAL, ".", None)]
+    found = [
+        Group("inliers", y == 1, NORMAL, ".", None),
+        Group("outliers", y == -1, ABNORMAL, "x", "////"),
+        Group("no label", np.isnan(y), UNKNOWN, "+", "...."),
+    ]
+    return [group for group in found if group.rows.any()]
+
+
+def check_partial_labels(y, rows):
+    """Labels as floats: +1, -1, or NaN where there is none. None stays None."""
+    if y is None:
+        return None
+    labels = column_or_1d(y)
+    try:
+        # None and NaN of data frames become NaN; booleans must not become numbers.
+        if labels.dtype.kind != "b":
+            labels = labels.astype(np.float64)
+    except (TypeError, ValueError):
+        check_labels(labels, "y_true")
+    known = labels == labels
+    if known.any():
+        check_labels(labels[known], "y_true")
+    check_consistent_length(rows, labels)
+    return labels.astype(np.float64)
+
+
+def axes_of(ax, height=0.0):
+    """Axes to draw on: those given, or new ones, at least ``height`` inches high."""
+    if ax is not None:
+        return ax
+    pyplot = optional("matplotlib.pyplot", "plot")
+    width, usual = pyplot.rcParams["figure.figsize"]
+    figure = pyplot.figure(figsize=(width, max(usual, height)), layout="constrained")
+    return figure.add_subplot()
+
+
+def axes_grid(ax, n_rows, n_columns, size):
+    """Split axes into a grid; new ones have ``size`` inches for each part."""
+    pyplot = optional("matplotlib.pyplot", "plot")
+    if ax is None:
+        width, height = size
+        figure, axes = pyplot.subplots(
+            n_rows,
+            n_columns,
+            squeeze=False,
+            layout="constrained",
+            figsize=(width * n_columns, height * n_rows + 0.5),
+        )
+        return figure, axes
+    ax.set_axis_off()
+    grid = ax.get_subplotspec().subgridspec(n_rows, n_columns)
+    return ax.figure, grid.subplots(squeeze=False)
+
+
+def text(name, length=MAX_LABEL):
+    """Name of a column or estimator as a label: one short line, nothing typeset."""
+    line = " ".join(str(name).split())
+    if len(line) > length:
+        line = f"{line[: length // 2 - 1]}…{line[-length // 2 :]}"
+    # Between dollar signs, matplotlib expects a formula.
+    return line.replace("$", r"\$")
+
+
+def title(ax, name):
+    """Write the name of an estimator above its picture, where it has one."""
+    if name is not None:
+        ax.set_title(text(name))
+
+
+def name_of(estimator, name):
+    """Name for the title: the given one, or that of the estimator's class."""
+    return type(estimator).__name__ if name is None else name
+
+
+def window(values, *inside):
+    """Range that shows the bulk of the values and all those of ``inside``.
+
+    A few far values must not squeeze the others into one pixel.
+    """
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        finite = np.zeros(1)
+    bottom, top = np.percentile(finite, [5, 95])
+    reach = 3 * (top - bottom)
+    low = max(finite.min(), bottom - reach)
+    high = min(finite.max(), top + reach)
+    if reach == 0:
+        low, high = finite.min(), finite.max()
+    low, high = min(low, *inside, high), max(high, *inside, low)
+    margin = 0.02 * (high - low) or max(abs(high), 1.0) * 0.05
+    return low - margin, high + margin
+
+
+def envelope(x, values):
+    """Thin a long series out to its lowest and highest values, in their order."""
+    if len(values) <= 2 * MAX_POINTS:
+        return x, values
+    starts = bin_starts(len(values))
+    kept = []
+    for start, stop in zip(starts, [*starts[1:], len(values)], strict=True):
+        part = values[start:stop]
+        kept += sorted({start + int(part.argmin()), start + int(part.argmax())})
+    return x[kept], values[kept]
+
+
+def bin_starts(n_rows):
+    """First rows of bins that are no more than a figure has pixels."""
+    return np.linspace(0, n_rows, min(n_rows, MAX_POINTS) + 1).astype(int)[:-1]
+
+
+def spans(marked, x):
+    """(start, width) of each run of marked rows along ``x``, which ascends.
+
+    Runs are at least as wide as a line, and those that would touch are joined.
+    """
+    edges = np.flatnonzero(np.diff(marked, prepend=False, append=False))
+    starts, stops = edges[::2], edges[1::2]
+    if not len(starts):
+        return []
+    half = (x[-1] - x[0]) / max(len(x) - 1, 1) / 2 or 0.5
+    least = max(half, (x[-1] - x[0]) / MAX_POINTS)
+    low, high = x[starts] - least, x[stops - 1] + least
+    first = np.r_[True, low[1:] > high[:-1]]
+    last = np.r_[first[1:], True]
+    return list(zip(low[first], high[last] - low[first], strict=True))
