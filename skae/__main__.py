@@ -1,151 +1,171 @@
-"""The main job: compare the detector with scikit-learn's on bundled real data.
+"""The main job: find the outliers in a file, or compare detectors.
 
     python -m skae
+    python -m skae compare data.csv --label COLUMN
+    python -m skae score train.csv [new.csv]
 
-Every detector has its default parameters, stands behind a StandardScaler and sees the
-same rows. Half of the normal rows train, the other half and the outliers test; in the
-second block a stated share of outliers is mixed into the training rows.
+Without a command, detectors are compared on real data bundled with scikit-learn.
 """
 
 import argparse
-import time
-import warnings
+import sys
+from importlib import import_module
+from pathlib import Path
 
-import numpy as np
-from sklearn.base import clone
-from sklearn.covariance import EllipticEnvelope
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
-from sklearn.ensemble import IsolationForest
-from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.neighbors import LocalOutlierFactor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import OneClassSVM
-
-from skae import AutoencoderOutlierDetector
-
-CONTAMINATIONS = (0.0, 0.05)
-
-DATA = {
-    "breast cancer: malignant = outlier": (load_breast_cancer, 1),
-    "digits: 0 normal, 1-9 outliers": (load_digits, 0),
-    "wine: class 1 normal, 0 and 2 outliers": (load_wine, 1),
-}
-
-
-def detectors(random_state):
-    """Detectors to compare, each with its default parameters."""
-    return {
-        "AutoencoderOutlierDetector": AutoencoderOutlierDetector(
-            random_state=random_state
-        ),
-        "IsolationForest": IsolationForest(random_state=random_state),
-        "LocalOutlierFactor": LocalOutlierFactor(novelty=True),
-        "OneClassSVM": OneClassSVM(),
-        "EllipticEnvelope": EllipticEnvelope(random_state=random_state),
-    }
-
-
-def split(load, normal_class, contamination, random_state):
-    """Training rows, test rows and which test rows are outliers."""
-    X, y = load(return_X_y=True)
-    rng = np.random.default_rng(random_state)
-    normal = rng.permutation(np.flatnonzero(y == normal_class))
-    outliers = rng.permutation(np.flatnonzero(y != normal_class))
-    train = normal[: len(normal) // 2]
-    n_mixed = round(contamination / (1 - contamination) * len(train))
-    test = np.concatenate([normal[len(normal) // 2 :], outliers[n_mixed:]])
-    train = np.concatenate([train, outliers[:n_mixed]])
-    return X[train], X[test], y[test] != normal_class
-
-
-def measure(detector, X_train, X_test, is_outlier):
-    """ROC AUC and average precision with the outlier positive, and seconds."""
-    pipeline = make_pipeline(StandardScaler(), clone(detector))
-    with warnings.catch_warnings():
-        # EllipticEnvelope warns of the constant pixels of the digits.
-        warnings.filterwarnings("ignore", "The covariance matrix", UserWarning)
-        start = time.perf_counter()
-        pipeline.fit(X_train)
-        fitted = time.perf_counter()
-        scores = -pipeline.score_samples(X_test)
-    return (
-        roc_auc_score(is_outlier, scores),
-        average_precision_score(is_outlier, scores),
-        fitted - start,
-        time.perf_counter() - fitted,
-    )
-
-
-def table_of(title, results):
-    """Table of one data set, the best figure of each column in bold."""
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("detector")
-    for heading in ("ROC AUC", "avg. precision", "fit s", "score s"):
-        table.add_column(heading, justify="right")
-    values = np.array(list(results.values()))
-    best = np.r_[values[:, :2].max(axis=0), values[:, 2:].min(axis=0)]
-    for name, row in results.items():
-        cells = [
-            f"[bold]{value:.3f}[/bold]" if value == top else f"{value:.3f}"
-            for value, top in zip(row, best, strict=True)
-        ]
-        table.add_row(name, *cells)
-    return table
-
-
-def compare(console, random_state):
-    """Run every detector on every split, with a progress bar, and print tables."""
-    from rich.progress import Progress
-
-    tasks = [
-        (name, contamination, split(*source, contamination, random_state))
-        for contamination in CONTAMINATIONS
-        for name, source in DATA.items()
-    ]
-    makers = detectors(random_state)
-    tables = []
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("comparing", total=len(tasks) * len(makers))
-        for name, contamination, parts in tasks:
-            results = {}
-            for detector_name, detector in makers.items():
-                progress.update(bar, description=f"{detector_name} on {name}")
-                results[detector_name] = measure(detector, *parts)
-                progress.advance(bar)
-            mixed = f"{contamination:.0%} outliers" if contamination else "none"
-            tables.append(table_of(f"{name} (outliers in training: {mixed})", results))
-    for table in tables:
-        console.print(table)
-    console.print(
-        "Average precision counts outliers as positive. Seconds of the first fit of "
-        "each width include compilation."
-    )
+RANDOM_STATE = "seed of samples, splits and detectors"
 
 
 def main(arguments=None):
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m skae",
-        description="Compare AutoencoderOutlierDetector with scikit-learn's detectors "
-        "on real data bundled with scikit-learn.",
-    )
-    parser.add_argument(
-        "--random-state", type=int, default=0, help="seed of splits and detectors"
-    )
+    parser = _parser()
     options = parser.parse_args(arguments)
+    _check(parser, options)
+    try:
+        # What the commands read, show and save with, in the order of the extra.
+        for package in ("rich", "pandas", "matplotlib", "skops"):
+            import_module(package)
+    except ImportError:
+        parser.error(f"this command needs {package}: pip install 'skae[cli]'")
+    from rich.console import Console
+
+    from skae._command.errors import CommandError
+    from skae._command.progress import Progress
+
+    command = import_module(f"skae._command.{options.command or 'bundled'}")
+    try:
+        command.run(options, Console(), Progress())
+    except CommandError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser that ends with one line where arguments are wrong."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def _parser():
+    parser = _Parser(
+        prog="python -m skae",
+        description="Find the outliers in a file, or compare "
+        "AutoencoderOutlierDetector with scikit-learn's detectors. Without a command, "
+        "they are compared on real data bundled with scikit-learn.",
+    )
+    parser.add_argument("--random-state", type=int, default=0, help=RANDOM_STATE)
+    commands = parser.add_subparsers(dest="command", title="commands")
+    _add_score(commands)
+    _add_compare(commands)
+    return parser
+
+
+def _add_score(commands):
+    score = commands.add_parser(
+        "score",
+        help="score the rows of a file: ranks, p-values, reasons, and a report",
+        description="Train on a file and score the rows of another, or of the same. "
+        "CSV or Parquet; numbers, categories and missing values are used, dates and "
+        "free text are not. Writes a file of scores and an HTML report.",
+    )
+    score.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="rows to train on, and rows to score if these are others",
+    )
+    score.add_argument("--load", type=Path, metavar="MODEL", help="do not train")
+    score.add_argument(
+        "--save", type=Path, metavar="MODEL", help="keep what was trained"
+    )
+    score.add_argument(
+        "--contamination",
+        type=_share,
+        default="auto",
+        metavar="SHARE",
+        help="share of outliers among the training rows, in (0, 0.5]; by default a row "
+        "is flagged if at most 5 %% of the rows held out from training score as low",
+    )
+    score.add_argument(
+        "--features", type=int, default=3, metavar="N", help="columns to name per row"
+    )
+    score.add_argument(
+        "--out", type=Path, help="file of scores; by default NAME.scores.csv"
+    )
+    _add_common(score)
+
+
+def _add_compare(commands):
+    compare = commands.add_parser(
+        "compare",
+        help="compare detectors on a labelled file",
+        description="Train on half of the inliers of a file and test on its other "
+        "rows, with the default parameters of each detector. Writes an HTML report.",
+    )
+    compare.add_argument("file", type=Path, metavar="FILE", help="CSV or Parquet")
+    compare.add_argument("--label", required=True, metavar="COLUMN")
+    compare.add_argument(
+        "--outlier",
+        nargs="+",
+        metavar="VALUE",
+        help="labels of outliers; by default the rarer of two",
+    )
+    compare.add_argument(
+        "--contaminated",
+        action="store_true",
+        help="train on half of all rows, outliers among them",
+    )
+    _add_common(compare)
+
+
+def _add_common(command):
+    command.add_argument(
+        "--drop", nargs="+", default=[], metavar="COLUMN", help="columns not to use"
+    )
+    command.add_argument(
+        "--report", type=Path, help="HTML file; by default NAME.report.html"
+    )
+    command.add_argument(
+        "--random-state", type=int, default=argparse.SUPPRESS, help=RANDOM_STATE
+    )
+
+
+def _share(text):
+    """Share of outliers, or "auto"."""
+    if text == "auto":
+        return text
+    if not 0 < float(text) <= 0.5:
+        raise argparse.ArgumentTypeError(f"must be 'auto' or in (0, 0.5]. Got {text}.")
+    return float(text)
+
+
+def _check(parser, options):
+    """Refuse numbers out of range, and outputs that would overwrite an input."""
     if not 0 <= options.random_state < 2**32:
         parser.error(
             f"--random-state must be in [0, 2**32). Got {options.random_state}."
         )
-    try:
-        from rich.console import Console
-    except ImportError:
-        parser.error("this command needs rich: pip install 'skae[cli]'")
-    compare(Console(), options.random_state)
-    return 0
+    if options.command is None:
+        return
+    inputs = options.files if options.command == "score" else [options.file]
+    if len(inputs) > 2:
+        parser.error(f"score takes one file or two. Got {len(inputs)}.")
+    if getattr(options, "features", 1) < 1:
+        parser.error(f"--features must be at least 1. Got {options.features}.")
+    stem = inputs[-1].name.removesuffix(".gz").rpartition(".")[0] or inputs[-1].name
+    options.report = options.report or Path(f"{stem}.report.html")
+    outputs = [options.report]
+    if options.command == "score":
+        options.out = options.out or Path(f"{stem}.scores.csv")
+        outputs += [options.out, options.save]
+        inputs = [*inputs, options.load]
+    taken = {path.resolve() for path in inputs if path}
+    for path in outputs:
+        if path and path.resolve() in taken:
+            parser.error(f"{path} would be overwritten or written twice.")
+        taken.add(path.resolve() if path else None)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import re
 
+from sklearn.base import BaseEstimator
+
 LINK = re.compile(
     r'(class="param-doc-link"[^>]*?)\s+rel="noreferrer"[^>]*?href="[^"]*"'
 )
@@ -15,10 +17,12 @@ class ParameterHelpMixin:
     """
 
     def _get_params_html(self, deep=True, doc_link=""):
-        return _without_links(super()._get_params_html(deep, doc_link or "#"))
+        html = BaseEstimator._get_params_html(self, deep, doc_link or "#")
+        return _without_links(html)
 
     def _get_fitted_attr_html(self, doc_link=""):
-        return _without_links(super()._get_fitted_attr_html(doc_link or "#"))
+        html = BaseEstimator._get_fitted_attr_html(self, doc_link or "#")
+        return _without_links(html)
 
 
 def _without_links(table):

@@ -7,18 +7,19 @@ import pytest
 from rich.console import Console
 
 from skae import __main__ as main
+from skae._command import bundled, detectors
 
 
 @pytest.fixture
 def wine_only(monkeypatch):
-    name = next(name for name in main.DATA if "wine" in name)
-    monkeypatch.setattr(main, "DATA", {name: main.DATA[name]})
+    name = next(name for name in bundled.DATA if "wine" in name)
+    monkeypatch.setattr(bundled, "DATA", {name: bundled.DATA[name]})
 
 
 def test_every_detector_is_compared_on_the_same_rows(wine_only, capsys):
     assert main.main(["--random-state", "3"]) == 0
     out = capsys.readouterr().out
-    for name in main.detectors(0):
+    for name in detectors.detectors(0):
         assert out.count(name) == 2
     assert "outliers in training: none" in out
     assert "outliers in training: 5% outliers" in out
@@ -27,20 +28,23 @@ def test_every_detector_is_compared_on_the_same_rows(wine_only, capsys):
 
 
 def test_best_figures_are_bold():
-    results = {"one": (0.9, 0.5, 2.0, 0.1), "two": (0.8, 0.6, 1.0, 0.2)}
+    results = {
+        "one": detectors.Measured(0.9, 0.5, 2.0, 0.1, None, None),
+        "two": detectors.Measured(0.8, 0.6, 1.0, 0.2, None, None),
+    }
     console = Console(force_terminal=True, width=100)
     with console.capture() as capture:
-        console.print(main.table_of("title", results))
+        console.print(detectors.table_of("title", results))
     bold = re.findall(r"\x1b\[1m(\d\.\d{3})\x1b\[0m", capture.get())
     assert bold == ["0.900", "0.100", "0.600", "1.000"]
 
 
-@pytest.mark.parametrize("name", main.DATA)
-@pytest.mark.parametrize("contamination", main.CONTAMINATIONS)
+@pytest.mark.parametrize("name", bundled.DATA)
+@pytest.mark.parametrize("contamination", bundled.CONTAMINATIONS)
 def test_training_rows_hold_the_stated_share_of_outliers(name, contamination):
-    load, normal_class = main.DATA[name]
+    load, normal_class = bundled.DATA[name]
     X, y = load(return_X_y=True)
-    X_train, X_test, is_outlier = main.split(load, normal_class, contamination, 0)
+    X_train, X_test, is_outlier = bundled.split(load, normal_class, contamination, 0)
     assert len(X_train) + len(X_test) == len(X)
     assert len(X_test) == len(is_outlier)
     mixed = (y != normal_class).sum() - is_outlier.sum()
@@ -65,7 +69,7 @@ def test_bad_arguments_end_with_one_clear_line(arguments, capsys):
 
 
 def test_missing_rich_is_named(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setitem(sys.modules, "rich", None)
     with pytest.raises(SystemExit):
         main.main([])
     assert "skae[cli]" in capsys.readouterr().err

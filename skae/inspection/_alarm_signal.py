@@ -199,7 +199,7 @@ class AlarmSignalDisplay:
             ylabel="anomaly signal (minus score)",
         )
         ax.margins(x=0.01)
-        ax.legend(loc="upper left")
+        ax.legend()
         title(ax, self.estimator_name)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -147,13 +147,19 @@ def named_errors(estimator, X, *, normalize=True):
     transformers, detector = detector_with("feature_errors", estimator)
     inputs = entering(transformers, X)
     names, column = trace_columns(transformers, names_of(estimator, X), inputs.shape[1])
-    if len(names) == len(column):
-        return np.asarray(detector.feature_errors(inputs, normalize=normalize)), names
+    return errors_by_column(detector, inputs, column, normalize=normalize), names
+
+
+def errors_by_column(detector, inputs, column, *, normalize=True):
+    """Errors of a detector's inputs, those of the same column summed up."""
+    n_columns = column.max() + 1
+    if n_columns == len(column):
+        return np.asarray(detector.feature_errors(inputs, normalize=normalize))
     raw = np.asarray(detector.feature_errors(inputs, normalize=False))
-    errors = _sums(raw, column, len(names))
+    errors = _sums(raw, column, n_columns)
     if normalize:
-        errors /= _sums(detector._usual_errors()[None], column, len(names))
-    return errors, names
+        errors /= _sums(detector._usual_errors()[None], column, n_columns)
+    return errors
 
 
 def _sums(values, column, n_columns):

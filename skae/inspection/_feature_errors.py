@@ -245,6 +245,7 @@ class FeatureErrorDisplay:
             ax.legend(loc="lower right", bbox_to_anchor=(1, 1.03), frameon=False)
         ax.invert_yaxis()
         ax.set(xlabel="row", xlim=(-0.5, n_rows - 0.5))
+        ax.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _leading(kinds, means):

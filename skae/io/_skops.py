@@ -1,5 +1,6 @@
 """Types that skops may build when it loads what this package made."""
 
+import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from sklearn.metrics._scorer import _PassthroughScorer, _Scorer
 from sklearn.model_selection import KFold
@@ -16,6 +17,8 @@ _TYPES = (
     _PassthroughScorer,
     _Scorer,
     KFold,
+    # Of a SimpleImputer of text.
+    np.dtype,
     average_precision_score,
     f1_score,
     roc_auc_score,

@@ -1,0 +1,154 @@
+"""What the columns of a table are good for, and the Pipeline for them."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from skae._command.errors import CommandError
+from skae._command.tables import numbers
+
+# Share of the values that must be numbers, or dates, for a column to be so.
+SHARE = 0.95
+
+# Distinct values that are looked at to tell dates from other text.
+MAX_DATES = 1000
+
+# Text with more values than this, most of them in one row alone, is no category.
+MAX_TEXTS = 20
+
+# Integers that rise in fewer rows than this may do so by chance.
+MIN_COUNTED = 10
+
+# Rarer values of a category are taken together.
+MIN_FREQUENCY, MAX_CATEGORIES = 0.001, 50
+
+
+class Columns(NamedTuple):
+    """Names of the columns to use, and why others are not used."""
+
+    numbers: list[str]
+    categories: list[str]
+    notes: list[str]
+
+
+def choose(table, decimal, drop):
+    """Find out what each column holds."""
+    unknown = [name for name in drop if name not in table.columns]
+    if unknown:
+        raise CommandError(
+            f"there is no column {unknown[0]!r} to drop. The columns are: "
+            f"{', '.join(table.columns)}."
+        )
+    found = Columns([], [], [])
+    for name in table.columns:
+        if name in drop:
+            continue
+        kind, note = _kind(table[name], decimal)
+        if kind:
+            getattr(found, kind).append(name)
+        if note:
+            found.notes.append(f"{name}: {note}")
+    if not found.numbers and not found.categories:
+        reasons = "; ".join(found.notes) or "all are dropped"
+        raise CommandError(f"no column can be used ({reasons}).")
+    return found
+
+
+def _kind(column, decimal):
+    """``"numbers"``, ``"categories"`` or None; and a note where one is needed."""
+    observed = column.dropna()
+    if not len(observed):
+        return None, "ignored, no values"
+    if observed.dtype.kind == "M":
+        return None, "ignored, dates"
+    values = numbers(observed, decimal)
+    is_number = ~np.isnan(values)
+    if is_number.mean() >= SHARE:
+        return _kind_of_numbers(values[is_number], np.count_nonzero(~is_number))
+    texts = observed.astype("str")
+    distinct = texts.unique()
+    if len(distinct) == 1:
+        return None, "ignored, the same value in all rows"
+    if _are_dates(distinct[:MAX_DATES]):
+        return None, "ignored, dates"
+    if len(distinct) > max(MAX_TEXTS, len(texts) / 2):
+        return None, "ignored, text that differs from row to row"
+    return "categories", None
+
+
+def _kind_of_numbers(values, n_others):
+    if (values == values[0]).all():
+        return None, "ignored, the same value in all rows"
+    steps = np.diff(values)
+    counts = len(values) >= MIN_COUNTED and (values == np.round(values)).all()
+    if counts and ((steps > 0).all() or (steps < 0).all()):
+        return None, "ignored, integers that only count the rows"
+    return (
+        "numbers",
+        f"{n_others:,} values are no numbers: missing" if n_others else None,
+    )
+
+
+def _are_dates(texts):
+    if not pd.Series(texts).str.contains(r"\d.*\d", regex=True).mean() >= SHARE:
+        return False
+    with warnings.catch_warnings():
+        # Of mixed time zones, which are dates all the same.
+        warnings.simplefilter("ignore")
+        dates = pd.to_datetime(texts, errors="coerce", format="mixed", utc=True)
+    return dates.notna().mean() >= SHARE
+
+
+def frame(chunk, columns, decimal):
+    """Rows as they enter the Pipeline: float64 numbers, categories as text."""
+    made = {name: numbers(chunk[name], decimal) for name in columns.numbers}
+    for name in columns.categories:
+        text = chunk[name].astype("str").astype(object)
+        made[name] = text.where(chunk[name].notna(), np.nan)
+    return pd.DataFrame(made, index=chunk.index)
+
+
+def pipeline(columns, detector, *, impute=False):
+    """Put the preparation of mixed columns in front of a detector.
+
+    Numbers are standardised, and missing ones stay missing unless ``impute``.
+    Categories are one-hot encoded, missing ones as a category of their own, and rare
+    ones together.
+    """
+    scale = StandardScaler()
+    encode = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="(missing)"),
+        OneHotEncoder(
+            handle_unknown="infrequent_if_exist",
+            min_frequency=MIN_FREQUENCY,
+            max_categories=MAX_CATEGORIES,
+            sparse_output=False,
+        ),
+    )
+    if impute:
+        scale = make_pipeline(SimpleImputer(strategy="median"), scale)
+    prepare = ColumnTransformer(
+        [
+            ("numbers", scale, columns.numbers),
+            ("categories", encode, columns.categories),
+        ],
+        verbose_feature_names_out=False,
+    )
+    return Pipeline([("columns", prepare), ("detector", detector)])
+
+
+def columns_of(pipeline):
+    """Columns that a fitted Pipeline was made for."""
+    used = {name: list(names) for name, _, names in pipeline[0].transformers}
+    return Columns(used["numbers"], used["categories"], [])
+
+
+def without_values(rows):
+    """Whether rows have no value at all."""
+    return rows.isna().all(axis=1).to_numpy()

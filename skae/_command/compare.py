@@ -1,0 +1,190 @@
+"""Compare the detectors on a labelled file."""
+
+import numpy as np
+from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+
+from skae import AutoencoderOutlierDetector
+from skae._command import columns as of_columns
+from skae._command import page, tables
+from skae._command.detectors import HEADINGS, detectors, measure, table_of
+from skae._command.errors import CommandError
+from skae._command.score_report import write
+from skae.inspection import (
+    FeatureErrorDisplay,
+    LatentSpaceDisplay,
+    LossCurveDisplay,
+    ScoreDistributionDisplay,
+    ThresholdCostDisplay,
+)
+
+# Some of the detectors need time and memory that grow with the square of the rows.
+MAX_ROWS, MAX_TRAIN = 50_000, 10_000
+
+OURS = "AutoencoderOutlierDetector"
+
+
+def run(options, console, progress):
+    """Split, measure every detector, and write what is asked for."""
+    rng = np.random.default_rng(options.random_state)
+    table = tables.open_table(options.file)
+    with progress("reading", table) as advance:
+        rows, n_rows = tables.sample(advance(tables.chunks(table)), MAX_ROWS, rng)
+    notes: list[str] = []
+    rows, is_outlier, outlier = _labels(rows, options, notes)
+    chosen = of_columns.choose(rows, table.decimal, [options.label, *options.drop])
+    notes += chosen.notes
+    if n_rows > MAX_ROWS:
+        notes.append(
+            f"{MAX_ROWS:,} of {n_rows:,} rows are compared on, chosen at random"
+        )
+    X = of_columns.frame(rows, chosen, table.decimal)
+    valued = ~of_columns.without_values(X)
+    X, is_outlier = X[valued], is_outlier[valued]
+    train, test = split(is_outlier, options.contaminated, rng)
+    notes.append(
+        f"{len(train):,} rows train, {is_outlier[train].sum():,} of them outliers; "
+        f"{len(test):,} rows test, {is_outlier[test].sum():,} of them outliers"
+    )
+    results = {}
+    makers = _makers(options)
+    with progress.steps("comparing", len(makers)) as step:
+        for name, detector in makers.items():
+            step(name)
+            masks = isinstance(detector, AutoencoderOutlierDetector)
+            pipeline = of_columns.pipeline(chosen, detector, impute=not masks)
+            results[name] = measure(
+                pipeline, X.iloc[train], X.iloc[test], is_outlier[test]
+            )
+    title = f"{table.path.name}: {options.label} = {', '.join(outlier)} is the outlier"
+    console.print(table_of(title, results))
+    for note in notes:
+        console.print(f"- {note}", markup=False, highlight=False)
+    _report(results, X.iloc[test], is_outlier[test], title, notes, options.report)
+    console.print(f"Pictures: {options.report}.", markup=False, highlight=False)
+
+
+def _makers(options):
+    makers = detectors(options.random_state, missing="mask")
+    if options.contaminated:
+        trimmed = detectors(options.random_state, missing="mask", trim=0.25)[OURS]
+        makers = {OURS: makers.pop(OURS), "the same, trim=0.25": trimmed, **makers}
+    return makers
+
+
+def _labels(rows, options, notes):
+    """Rows with a label, whether they are outliers, and the label of outliers."""
+    if options.label not in rows.columns:
+        raise CommandError(
+            f"there is no column {options.label!r}. The columns are: "
+            f"{', '.join(rows.columns)}."
+        )
+    labelled = rows[options.label].notna()
+    if not labelled.all():
+        notes.append(f"{(~labelled).sum():,} rows without a label are left out")
+        rows = rows[labelled]
+    label = rows[options.label].astype("str").str.strip()
+    counts = label.value_counts()
+    found = ", ".join(f"{value} ({count:,})" for value, count in counts[:10].items())
+    outlier = options.outlier or _rarest(counts, options.label, found)
+    unknown = [value for value in outlier if value not in counts.index]
+    if unknown:
+        raise CommandError(
+            f"no row has {options.label} = {unknown[0]}. The values are: {found}."
+        )
+    is_outlier = label.isin(outlier).to_numpy()
+    if is_outlier.all() or not is_outlier.any():
+        raise CommandError(
+            f"{options.label} needs inliers and outliers. The values are: {found}."
+        )
+    return rows, is_outlier, outlier
+
+
+def _rarest(counts, name, found):
+    if len(counts) != 2 or counts.iloc[0] == counts.iloc[1]:
+        raise CommandError(
+            f"--outlier must say which values of {name} are outliers, unless one of "
+            f"two is rarer. The values are: {found or 'none'}."
+        )
+    return [counts.index[1]]
+
+
+def split(is_outlier, contaminated, rng):
+    """Rows to train on: half of the inliers, or of all rows; and rows to test on."""
+    order = rng.permutation(len(is_outlier))
+    candidates = order if contaminated else order[~is_outlier[order]]
+    train = candidates[: min((len(candidates) + 1) // 2, MAX_TRAIN)]
+    test = np.setdiff1d(order, train)
+    for name, kind in (("outlier", is_outlier), ("inlier", ~is_outlier)):
+        if not kind[test].any():
+            raise CommandError(f"there are too few {name}s: none is left to test on.")
+    if len(train) < 10:
+        raise CommandError(
+            f"training needs 10 rows. Half of those that may train are {len(train)}."
+        )
+    return np.sort(train), test
+
+
+def _report(results, X, is_outlier, title, notes, path):
+    y = np.where(is_outlier, -1, 1)
+    ours = results[OURS]
+    curves = [
+        page.picture(
+            lambda ax, draw=draw: _curves(draw, ax, is_outlier, results),
+            f"{kind} of all detectors, with the outlier as the positive class.",
+            size=(7.2, 4.8),
+        )
+        for kind, draw in (
+            ("ROC curves", RocCurveDisplay.from_predictions),
+            ("Precision against recall", PrecisionRecallDisplay.from_predictions),
+        )
+    ]
+    html = page.page(
+        f"Detectors on {title}",
+        page.bullets(notes),
+        page.table(
+            ["detector", *HEADINGS],
+            [(name, *measured.figures) for name, measured in results.items()],
+        ),
+        page.paragraph("The first fit of a process includes compilation."),
+        *curves,
+        page.heading(OURS),
+        page.picture(
+            lambda ax: ScoreDistributionDisplay.from_predictions(
+                y, ours.scores, threshold=ours.pipeline[-1].offset_, ax=ax
+            ),
+            "Histograms of the scores of inliers and outliers, with the threshold.",
+        ),
+        page.picture(
+            lambda ax: ThresholdCostDisplay.from_predictions(
+                y, ours.scores, threshold=ours.pipeline[-1].offset_, ax=ax
+            ),
+            "F1 score of the outliers for every threshold, and the threshold of the "
+            "detector.",
+        ),
+        page.picture(
+            lambda ax: FeatureErrorDisplay.from_estimator(ours.pipeline, X, y, ax=ax),
+            "Mean errors of the columns that are restored worst, for inliers and "
+            "outliers.",
+            size=(7.2, 4.8),
+        ),
+        page.picture(
+            lambda ax: LatentSpaceDisplay.from_estimator(ours.pipeline, X, y, ax=ax),
+            "Map of the codes of inliers and outliers.",
+            size=(7.2, 4.8),
+        ),
+        page.picture(
+            lambda ax: LossCurveDisplay.from_estimator(ours.pipeline, ax=ax),
+            "Loss of the training rows and of the rows held out, epoch by epoch.",
+        ),
+    )
+    write(html, path)
+
+
+# Lines that are told apart in grey.
+STYLES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1)))
+
+
+def _curves(draw, ax, is_outlier, results):
+    for style, (name, measured) in zip(STYLES, results.items(), strict=False):
+        draw(is_outlier, -measured.scores, ax=ax, name=name, curve_kwargs={"ls": style})
+    ax.legend(fontsize="small")

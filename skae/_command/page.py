@@ -1,0 +1,82 @@
+"""A self-contained HTML page of headings, text, tables and pictures."""
+
+import base64
+import io
+import warnings
+from html import escape
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff;
+       max-width: 62rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.6rem; margin: .5rem 0; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+figure { margin: 1rem 0; } img { max-width: 100%; height: auto; }
+figcaption { color: #444; font-size: .9rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #ddd;
+         vertical-align: top; overflow-wrap: break-word; }
+td.text { min-width: 12rem; }
+td.number { text-align: right; white-space: nowrap; }
+li { overflow-wrap: anywhere; }
+"""
+
+
+def page(title, *parts):
+    """Put parts, which are HTML, on a page."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{''.join(parts)}</body>\n</html>\n"
+    )
+
+
+def heading(text):
+    """Heading of a section."""
+    return f"<h2>{escape(text)}</h2>\n"
+
+
+def paragraph(text):
+    """Lines of plain text."""
+    return f"<p>{escape(text)}</p>\n"
+
+
+def bullets(lines):
+    """List of plain lines; nothing where there are none."""
+    items = "".join(f"<li>{escape(line)}</li>\n" for line in lines)
+    return f"<ul>\n{items}</ul>\n" if items else ""
+
+
+def table(headings, rows):
+    """Table of plain cells; what is a number stands to the right."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in headings)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in rows)
+    return (
+        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}</tbody>\n</table></div>\n"
+    )
+
+
+def _cell(value):
+    if isinstance(value, str):
+        return f'<td class="text">{escape(value)}</td>'
+    return f'<td class="number">{value:,.4g}</td>'
+
+
+def picture(draw, alt, size=(7.2, 3.6)):
+    """Draw on new axes and put the picture, with a description, into the page."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    draw(figure.subplots())
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # Names may have letters that the font lacks; they become boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(file, format="png", dpi=130)
+    data = base64.b64encode(file.getvalue()).decode()
+    alt = escape(alt)
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{alt}">\n'
+        f"<figcaption>{alt}</figcaption></figure>\n"
+    )

@@ -1,0 +1,46 @@
+"""Progress bars, on the terminal's error stream."""
+
+from contextlib import contextmanager
+
+from skae._command import tables
+
+
+class Progress:
+    """Bars for long work; nothing where the error stream is no terminal."""
+
+    def __init__(self):
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+        self.visible = self.console.is_terminal
+
+    @contextmanager
+    def steps(self, what, total):
+        """Yield a function that tells what begins."""
+        with self._bar() as bar:
+            task = bar.add_task(what, total=total, completed=-1)
+
+            def step(description):
+                bar.update(task, description=description, advance=1)
+
+            yield step
+
+    @contextmanager
+    def __call__(self, what, table):
+        """Yield a function that passes chunks of a table on and counts their rows."""
+        with self._bar() as bar:
+            task = bar.add_task(
+                f"{what} {table.path.name}", total=tables.rows_about(table)
+            )
+
+            def advance(chunks):
+                for chunk in chunks:
+                    yield chunk
+                    bar.update(task, advance=len(chunk))
+
+            yield advance
+
+    def _bar(self):
+        from rich.progress import Progress
+
+        return Progress(console=self.console, transient=True, disable=not self.visible)

@@ -1,0 +1,197 @@
+"""Score the rows of a file: ranks, p-values, reasons, and a report."""
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.callback import ProgressBar
+
+from skae import AutoencoderOutlierDetector, thresholds
+from skae._command import columns as of_columns
+from skae._command import saved, tables
+from skae._command.errors import CommandError
+from skae._command.score_report import write_report
+from skae._command.scored import Scored
+from skae._parts import trace_columns
+from skae._ranking import worst_features
+from skae.inspection._explanations import errors_by_column
+
+# More rows make the training no longer, and hardly better.
+MAX_TRAIN = 100_000
+
+MIN_TRAIN = 10
+
+# Rows kept for the pictures: the most abnormal, and a random sample.
+N_TOP, N_SAMPLE = 500, 2000
+
+# Rows that are named in the terminal.
+N_NAMED = 10
+
+
+def run(options, console, progress):
+    """Train or load, score, and write what is asked for."""
+    rng = np.random.default_rng(options.random_state)
+    notes: list[str] = []
+    if options.load:
+        pipeline = saved.load(options.load)
+        table = tables.open_table(_only(options.files))
+    else:
+        table = tables.open_table(options.files[0])
+        pipeline = _train(options, table, rng, notes, progress)
+        if len(options.files) == 2:
+            table = tables.open_table(options.files[1])
+        else:
+            notes.append(
+                "the rows were scored that the detector was trained on: their p-values "
+                "are too large, and p-values of new rows are not"
+            )
+    if options.save:
+        saved.save(pipeline, options.save)
+    scored = _score(pipeline, table, options.features, rng, progress)
+    missing = np.count_nonzero(np.isnan(scored.scores))
+    if missing:
+        notes.append(f"{missing:,} rows without any value have no score")
+    _write(scored, options.out)
+    write_report(pipeline, scored, table.path.name, notes, options.report)
+    _print(console, scored, notes, options)
+
+
+def _only(files):
+    if len(files) != 1:
+        raise CommandError(f"--load takes one file to score. Got {len(files)}.")
+    return files[0]
+
+
+def _train(options, table, rng, notes, progress):
+    with progress("reading", table) as advance:
+        rows, n_rows = tables.sample(advance(tables.chunks(table)), MAX_TRAIN, rng)
+    chosen = of_columns.choose(rows, table.decimal, options.drop)
+    notes += chosen.notes
+    if n_rows > len(rows):
+        notes.append(f"trained on {len(rows):,} of {n_rows:,} rows, chosen at random")
+    rows = of_columns.frame(rows, chosen, table.decimal)
+    rows = rows[~of_columns.without_values(rows)]
+    if len(rows) < MIN_TRAIN:
+        raise CommandError(
+            f"{table.path} has {len(rows)} rows with values, and training needs "
+            f"{MIN_TRAIN}."
+        )
+    detector = AutoencoderOutlierDetector(
+        missing="mask",
+        # Outliers are among the training rows if these are what is scored.
+        trim=0.25 if len(options.files) == 1 else 0.0,
+        contamination=options.contamination,
+        random_state=options.random_state,
+    )
+    if progress.visible:
+        detector.set_callbacks(ProgressBar())
+    pipeline = of_columns.pipeline(chosen, detector)
+    with quiet():
+        pipeline.fit(rows)
+    detector.__dict__.pop("_skl_callbacks", None)
+    return pipeline
+
+
+@contextmanager
+def quiet():
+    """Leave out what scikit-learn says of columns that a user did not build."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
+        warnings.filterwarnings("ignore", "Skipping features without", UserWarning)
+        warnings.filterwarnings("ignore", "Column .* has standard", UserWarning)
+        yield
+
+
+def _score(pipeline, table, n_features, rng, progress):
+    """Score a file chunk by chunk; what is kept of a row takes some 50 bytes."""
+    chosen = of_columns.columns_of(pipeline)
+    prepare, detector = pipeline[0], pipeline[1]
+    names, column = trace_columns(
+        [prepare], chosen.numbers + chosen.categories, detector.n_features_in_
+    )
+    parts, top, others = [], tables.Kept(N_TOP), tables.Kept(N_SAMPLE)
+    with progress("scoring", table) as advance:
+        for chunk in advance(tables.chunks(table)):
+            lacking = [name for name in names if name not in chunk.columns]
+            if lacking:
+                raise CommandError(f"{table.path} lacks the column {lacking[0]!r}.")
+            rows = of_columns.frame(chunk, chosen, table.decimal)
+            parts.append(_score_chunk(prepare, detector, rows, column, n_features))
+            top.add(rows, parts[-1][0])
+            others.add(rows, rng.random(len(rows)))
+    scores, p_values, worst, errors = map(np.concatenate, zip(*parts, strict=True))
+    return Scored(
+        scores,
+        p_values,
+        worst,
+        errors,
+        names,
+        detector.offset_,
+        top.rows,
+        others.rows,
+    )
+
+
+def _score_chunk(prepare, detector, rows, column, n_features):
+    """Scores, p-values, and the worst columns with their errors."""
+    n_features = min(n_features, column.max() + 1)
+    scores = np.full(len(rows), np.nan)
+    p_values = np.full(len(rows), np.nan)
+    worst = np.zeros((len(rows), n_features), np.int16)
+    errors = np.full((len(rows), n_features), np.nan, np.float32)
+    known = ~of_columns.without_values(rows)
+    if known.any():
+        with quiet():
+            inputs = prepare.transform(rows[known])
+        scores[known] = detector.score_samples(inputs)
+        p_values[known] = thresholds.conformal_p_values(
+            scores[known], detector.calibration_scores_
+        )
+        by_column = errors_by_column(detector, inputs, column)
+        ranked = worst_features(by_column, n_features)
+        worst[known] = ranked
+        errors[known] = np.take_along_axis(by_column, ranked, axis=1)
+    return scores, p_values, worst, errors
+
+
+def _write(scored, path):
+    """Write the file of scores."""
+    try:
+        for i, lines in enumerate(scored.lines()):
+            lines.to_csv(
+                path,
+                mode="a" if i else "w",
+                header=not i,
+                index=False,
+                float_format="%.6g",
+            )
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error}") from error
+
+
+def _print(console, scored, notes, options):
+    """Name the most abnormal rows, and where the rest is."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="The most abnormal rows", title_justify="left")
+    for heading in ("rank", "row", "score", "p-value"):
+        table.add_column(heading, justify="right")
+    table.add_column("why (error / usual error)")
+    for rank, row in enumerate(scored.worst_rows[:N_NAMED], 1):
+        table.add_row(
+            str(rank),
+            str(row + 1),
+            f"{scored.scores[row]:.4g}",
+            f"{scored.p_values[row]:.2g}",
+            escape(", ".join(scored.reasons(row))),
+        )
+    console.print(table)
+    for note in notes:
+        console.print(escape(f"- {note}"), highlight=False)
+    console.print(
+        f"{scored.is_flagged.sum():,} of {len(scored.scores):,} rows are flagged. "
+        f"All rows: {options.out}. Pictures: {options.report}.",
+        markup=False,
+        highlight=False,
+    )

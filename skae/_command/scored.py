@@ -1,0 +1,89 @@
+"""What scoring a file gives."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+
+class Scored(NamedTuple):
+    """Scores of a file; arrays have an entry for each of its rows.
+
+    ``worst`` and ``errors`` are the columns of the largest errors and these errors.
+    ``top`` and ``others`` are the most abnormal rows and a random sample, as they
+    enter the Pipeline, indexed by the number of the row, from 0 on.
+    """
+
+    scores: np.ndarray
+    p_values: np.ndarray
+    worst: np.ndarray
+    errors: np.ndarray
+    names: list[str]
+    offset: float
+    top: pd.DataFrame
+    others: pd.DataFrame
+
+    @property
+    def is_flagged(self):
+        """Whether each row is an outlier; rows without a score are not."""
+        return self.scores < self.offset
+
+    @property
+    def ranks(self):
+        """Rank of each row, 1 for the most abnormal; 0 for rows without a score."""
+        order = np.argsort(self.scores, kind="stable")
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(1, len(order) + 1)
+        return np.where(np.isnan(self.scores), 0, ranks)
+
+    @property
+    def worst_rows(self):
+        """Numbers of the rows kept as the most abnormal, the worst first."""
+        rows = self.top.index.to_numpy()
+        rows = rows[~np.isnan(self.scores[rows])]
+        return rows[np.argsort(self.scores[rows], kind="stable")]
+
+    def reasons(self, row):
+        """Say which columns of a top row are abnormal, with values and errors."""
+        words = []
+        for j, error in zip(self.worst[row], self.errors[row], strict=True):
+            if not np.isnan(error):
+                value = _text(self.top.loc[row, self.names[j]])
+                times = f"{error:,.0f}" if error >= 10 else f"{error:.2g}"
+                words.append(f"{self.names[j]} = {value} ({times}x)")
+        return words
+
+    def lines(self):
+        """Table to write, in parts: a line for each row, in the order of the file."""
+        names = np.array(self.names, dtype=object)
+        ranks, flagged = self.ranks, self.is_flagged
+        for start in range(0, len(ranks), LINES):
+            part = slice(start, start + LINES)
+            rank = pd.array(ranks[part], dtype="Int64")
+            outlier = pd.array(flagged[part].astype(int), dtype="Int64")
+            rank[ranks[part] == 0] = outlier[ranks[part] == 0] = pd.NA
+            lines = pd.DataFrame(
+                {
+                    "row": np.arange(start, start + len(rank)) + 1,
+                    "rank": rank,
+                    "score": self.scores[part],
+                    "p_value": self.p_values[part],
+                    "outlier": outlier,
+                }
+            )
+            for i in range(self.worst.shape[1]):
+                error = self.errors[part, i].astype(np.float64)
+                named = names[self.worst[part, i]]
+                lines[f"feature_{i + 1}"] = np.where(np.isnan(error), None, named)
+                lines[f"error_{i + 1}"] = error
+            yield lines
+
+
+def _text(value):
+    if isinstance(value, str):
+        return value
+    return "missing" if np.isnan(value) else f"{value:.6g}"
+
+
+# Lines to write in one go.
+LINES = 50_000

@@ -1,0 +1,456 @@
+"""The commands on files of users, friendly and hostile."""
+
+import gzip
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer, load_wine
+
+import skae.io
+from skae import __main__ as main
+from skae._command import columns, compare, saved, tables
+from skae._command.errors import CommandError
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def mixed(n_rows=300, seed=0):
+    """Rows of all kinds of columns; the last three are abnormal."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "id": np.arange(n_rows) + 1000,
+            "when": pd.date_range("2024-01-01", periods=n_rows, freq="h").astype(str),
+            "amount": rng.normal(50, 5, size=n_rows).round(2),
+            "ratio": rng.normal(size=n_rows).round(4),
+            "shop": rng.choice(["north", "south", "<b>east</b>"], size=n_rows),
+            "note": [f"free text number {i}" for i in range(n_rows)],
+            "always": "EUR",
+            "empty": np.nan,
+            "flag": rng.random(n_rows) < 0.3,
+        }
+    )
+    table["<script>alert(1)</script>"] = table["amount"] * 2 + rng.normal(size=n_rows)
+    table.loc[::7, "ratio"] = np.nan
+    table.loc[3, "shop"] = np.nan
+    table.loc[n_rows - 3 :, "amount"] = 500.0
+    return table
+
+
+def run(*arguments, code=0):
+    assert main.main([str(a) for a in arguments]) == code
+
+
+def error_of(capsys, *arguments):
+    """The one line that a command ends with."""
+    try:
+        code = main.main([str(a) for a in arguments])
+    except SystemExit as ending:
+        code = ending.code
+    assert code == 2
+    err = capsys.readouterr().err
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert re.match(r"python -m skae( \w+)?: error: ", lines[0])
+    return lines[0]
+
+
+class Page(HTMLParser):
+    """What a browser would make of a report."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.alternatives, self.links, self.text = [], [], [], ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        if tag == "img":
+            self.alternatives.append(attrs["alt"])
+        self.links += [v for k, v in attrs.items() if k in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_rows_are_ranked_explained_and_illustrated(tmp_path, capsys):
+    mixed().to_csv("shop.csv", index=False)
+    run("score", "shop.csv")
+    out = capsys.readouterr().out
+    assert "id: ignored, integers that only count the rows" in out
+    assert "when: ignored, dates" in out
+    assert "note: ignored, text that differs from row to row" in out
+    assert "always: ignored, the same value in all rows" in out
+    assert "empty: ignored, no values" in out
+    scores = pd.read_csv("shop.scores.csv")
+    assert list(scores["row"]) == list(range(1, 301))
+    assert sorted(scores["rank"]) == list(range(1, 301))
+    assert set(scores["rank"][-3:]) == {1, 2, 3}
+    by_score = scores.sort_values("score")
+    assert by_score["rank"].is_monotonic_increasing
+    assert scores["p_value"].between(0, 1, inclusive="right").all()
+    assert set(scores["outlier"]) == {0, 1}
+    assert (scores["outlier"][-3:] == 1).all()
+    assert (scores["feature_1"][-3:] == "amount").all()
+    assert (scores["error_1"] >= scores["error_2"]).all()
+    assert "amount = 500" in out
+
+
+def test_reports_stand_alone_and_names_do_nothing(tmp_path):
+    mixed().to_csv("shop.csv", index=False)
+    run("score", "shop.csv")
+    report = tmp_path / "shop.report.html"
+    page = Page(report)
+    assert "script" not in page.tags
+    assert "<script>alert(1)</script>" in page.text
+    assert page.tags.count("img") >= 6
+    assert all(len(text) > 30 for text in page.alternatives)
+    # Nothing is fetched from elsewhere.
+    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert 'name="viewport"' in report.read_text()
+
+
+def test_new_rows_are_scored_by_what_others_taught(capsys):
+    mixed().iloc[:-3].to_csv("old.csv", index=False)
+    new = mixed(50, seed=1)
+    new["shop"] = "unseen"
+    new = new[new.columns[::-1]]
+    new.to_csv("new.csv", index=False)
+    run("score", "old.csv", "new.csv", "--features", 1)
+    assert "trained on" not in capsys.readouterr().out
+    scores = pd.read_csv("new.scores.csv")
+    assert len(scores) == 50
+    assert list(scores.columns)[-2:] == ["feature_1", "error_1"]
+    assert set(scores.nsmallest(3, "score")["row"]) == {48, 49, 50}
+    new.drop(columns="ratio").to_csv("less.csv", index=False)
+    assert "lacks the column 'ratio'" in error_of(
+        capsys, "score", "old.csv", "less.csv"
+    )
+
+
+def test_models_are_saved_and_loaded(capsys):
+    mixed().to_csv("shop.csv", index=False)
+    run("score", "shop.csv", "--save", "model.skae")
+    run("score", "--load", "model.skae", "shop.csv", "--out", "again.csv")
+    pd.testing.assert_frame_equal(
+        pd.read_csv("again.csv"), pd.read_csv("shop.scores.csv")
+    )
+    pipeline = saved.load("model.skae")
+    rows = pd.read_csv("shop.csv").astype({"shop": object, "flag": str})
+    scores = pd.read_csv("shop.scores.csv")["score"]
+    np.testing.assert_allclose(pipeline.score_samples(rows), scores, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"model\.skae"):
+        skae.io.load("model.skae")
+    capsys.readouterr()
+    line = error_of(capsys, "score", "--load", "model.skae", "shop.csv", "shop.csv")
+    assert "one file to score" in line
+    skae.io.save(pipeline[-1], "bare.skae")
+    for path in ("shop.csv", "bare.skae", "nowhere.skae"):
+        line = error_of(capsys, "score", "--load", path, "shop.csv", "--out", "o.csv")
+        assert "is no saved model" in line
+    import skops.io
+
+    skops.io.dump(pipeline[0], "transformer.skae")
+    line = error_of(capsys, "score", "--load", "transformer.skae", "shop.csv")
+    assert "is no model that" in line
+
+
+def test_contamination_is_the_share_that_is_flagged():
+    mixed().to_csv("shop.csv", index=False)
+    run("score", "shop.csv", "--contamination", 0.02, "--drop", "note", "amount")
+    scores = pd.read_csv("shop.scores.csv")
+    assert scores["outlier"].sum() == 6
+    assert not (scores.filter(like="feature") == "amount").any(axis=None)
+
+
+def test_parquet_is_read_with_its_types(capsys):
+    table = mixed()
+    table["when"] = pd.to_datetime(table["when"])
+    table["many"] = [[1, 2]] * len(table)
+    table["shop"] = table["shop"].astype("category")
+    table["amount"] = table["amount"].astype("float32")
+    table.to_parquet("shop.parquet")
+    run("score", "shop.parquet")
+    out = capsys.readouterr().out
+    assert "when: ignored, dates" in out
+    assert "many: ignored" in out
+    parquet = pd.read_csv("shop.scores.csv")
+    table.drop(columns="many").to_csv("other.csv", index=False)
+    run("score", "other.csv")
+    text = pd.read_csv("other.scores.csv")
+    assert (parquet["rank"] - text["rank"]).abs().mean() < 30
+
+
+@pytest.mark.parametrize("name", ["shop.csv.gz", "shop.txt", "shop"])
+def test_files_are_told_by_what_they_hold(name):
+    text = mixed().to_csv(index=False, sep=";", decimal=",").encode("latin-1")
+    if name.endswith("gz"):
+        text = gzip.compress(text)
+    Path(name).write_bytes(text)
+    table = tables.open_table(name)
+    assert (table.delimiter, table.decimal) == (";", ",")
+    run("score", name)
+    assert len(pd.read_csv("shop.scores.csv")) == 300
+
+
+def test_letters_of_any_encoding_and_font_are_drawn():
+    table = mixed().rename(columns={"amount": "ñandú $x^{ 数"})
+    table.to_csv("shop.csv", index=False, encoding="utf-8-sig")
+    run("score", "shop.csv")
+    assert "ñandú $x^{ 数" in Page(Path("shop.report.html")).text
+    mixed().rename(columns={"amount": "Größe"}).to_csv(
+        "west.csv", index=False, encoding="latin-1"
+    )
+    run("score", "west.csv")
+    assert "Größe" in Page(Path("west.report.html")).text
+
+
+def test_rows_without_values_have_no_score(capsys):
+    table = mixed()[["amount", "ratio", "<script>alert(1)</script>"]]
+    table.iloc[[5, 9]] = np.nan
+    table.iloc[7, 0] = np.inf
+    table.to_csv("shop.csv", index=False)
+    run("score", "shop.csv")
+    assert "2 rows without any value have no score" in capsys.readouterr().out
+    scores = pd.read_csv("shop.scores.csv")
+    lost = scores[scores["score"].isna()]
+    assert list(lost["row"]) == [6, 10]
+    assert lost.drop(columns="row").isna().all(axis=None)
+    assert sorted(scores["rank"].dropna()) == list(range(1, 299))
+
+
+def test_values_that_are_no_numbers_are_missing(capsys):
+    table = mixed()[["amount", "ratio"]].astype(object)
+    table.iloc[5, 0] = "about 50"
+    table.iloc[8, 0] = "?"
+    table.to_csv("shop.csv", index=False)
+    run("score", "shop.csv")
+    assert "amount: 1 values are no numbers: missing" in capsys.readouterr().out
+
+
+def test_a_long_file_is_scored_in_parts(monkeypatch, capsys):
+    table = mixed(1000)
+    table.to_csv("shop.csv", index=False)
+    run("score", "shop.csv")
+    whole = pd.read_csv("shop.scores.csv")
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 64)
+    monkeypatch.setattr("skae._command.scored.LINES", 100)
+    run("score", "shop.csv")
+    pd.testing.assert_frame_equal(pd.read_csv("shop.scores.csv"), whole)
+    monkeypatch.setattr("skae._command.score.MAX_TRAIN", 400)
+    capsys.readouterr()
+    run("score", "shop.csv")
+    assert "trained on 400 of 1,000 rows" in capsys.readouterr().out
+    few = pd.read_csv("shop.scores.csv")
+    assert set(few.nlargest(1000, "rank")["row"]) == set(range(1, 1001))
+    assert set(few["rank"][-3:]) == {1, 2, 3}
+
+
+@pytest.mark.slow
+def test_a_million_rows_take_bounded_memory():
+    resource = pytest.importorskip("resource")
+    rng = np.random.default_rng(0)
+    for part in range(20):
+        rows = pd.DataFrame(rng.normal(size=(50_000, 30)).round(3)).add_prefix("c")
+        rows.to_csv("big.csv", mode="a", index=False, header=part == 0)
+    subprocess.run([sys.executable, "-m", "skae", "score", "big.csv"], check=True)
+    with open("big.scores.csv") as file:
+        assert sum(1 for _ in file) == 1_000_001
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert used < 1_500_000
+
+
+HOSTILE = {
+    "nowhere.csv": (None, "cannot be read"),
+    "empty.csv": (b"", "is empty"),
+    "blank.csv": (b" \n\n", "is empty"),
+    "header.csv": (b"a,b\n", "has no rows"),
+    "picture.csv": (b"\x89PNG\r\n\0\0\0", "neither text nor Parquet"),
+    "torn.parquet": (b"PAR1 and nothing else", "cannot be read"),
+    "torn.csv.gz": (gzip.compress(b"a,b\n1,2\n" * 999)[:40], "cannot be read"),
+    "ragged.csv": (b"a,b\n1,2\n1,2,3,4\n" * 20, "cannot be read"),
+    "quote.csv": (b'a,b\n1,"2\n' * 21, "cannot be read"),
+    "same.csv": (b"a,b\n" + b"1,x\n" * 30, "no column can be used"),
+    "texts.csv": (
+        b"a\n" + b"".join(b"text%d\n" % i for i in range(50)),
+        "no column can be used",
+    ),
+    "short.csv": (b"a,b\n1,2\n2,1\n3,3\n", "training needs 10"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_unusable_files_end_with_one_line(name, capsys):
+    content, expected = HOSTILE[name]
+    if content is not None:
+        Path(name).write_bytes(content)
+    line = error_of(capsys, "score", name)
+    assert name in line or "column" in line
+    assert expected in line
+    assert not Path(name.split(".")[0] + ".scores.csv").exists()
+
+
+def test_folders_are_no_tables(tmp_path, capsys):
+    assert "cannot be read" in error_of(capsys, "score", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["score", "a.csv", "b.csv", "c.csv"], "one file or two"),
+        (["score", "a.csv", "--out", "a.csv"], "overwritten"),
+        (["score", "a.csv", "--report", "r", "--save", "r"], "written twice"),
+        (["score", "a.csv", "--contamination", "0.7"], "0.5"),
+        (["score", "a.csv", "--contamination", "lots"], "lots"),
+        (["score", "a.csv", "--features", "0"], "at least 1"),
+        (["score", "a.csv", "--drop", "nothing"], "no column 'nothing'"),
+        (["score", "a.csv", "--random-state", "-1"], "2**32"),
+        (["score", "a.csv", "--out", "no/such/folder.csv"], "cannot be written"),
+        (["score", "a.csv", "--report", "no/such/folder"], "cannot be written"),
+        (["score", "a.csv", "--save", "no/such/folder"], "cannot be written"),
+        (["score"], "FILE"),
+        (["compare", "a.csv"], "--label"),
+        (["compare", "a.csv", "--label", "nothing"], "no column 'nothing'"),
+        (["compare", "a.csv", "--label", "shop"], "--outlier"),
+        (["compare", "a.csv", "--label", "flag", "--outlier", "spam"], "flag = spam"),
+        (["compare", "a.csv", "--label", "always"], "EUR (60)"),
+        (["compare", "a.csv", "--label", "empty"], "--outlier"),
+        (
+            ["compare", "a.csv", "--label", "always", "--outlier", "EUR"],
+            "inliers and outliers",
+        ),
+        (["compare", "a.csv", "--label", "flag", "--report", "a.csv"], "overwritten"),
+        (["explode"], "explode"),
+    ],
+)
+def test_bad_arguments_end_with_one_line(arguments, expected, capsys):
+    mixed(60).to_csv("a.csv", index=False)
+    mixed(60).to_csv("b.csv", index=False)
+    assert expected in error_of(capsys, *arguments)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data):
+    Path("any.csv").write_bytes(data)
+    try:
+        table = tables.open_table("any.csv")
+        rows, n_rows = tables.sample(
+            tables.chunks(table), 100, np.random.default_rng(0)
+        )
+        assert 1 <= len(rows) <= n_rows
+        chosen = columns.choose(rows, table.decimal, [])
+        columns.frame(rows, chosen, table.decimal)
+    except CommandError as error:
+        assert "any.csv" in str(error) or "column" in str(error)
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=8),
+    st.integers(1, 40),
+    st.integers(0, 9),
+)
+def test_samples_are_rows_in_their_order(sizes, size, seed):
+    edges = np.r_[0, np.cumsum(sizes)]
+    parts = [
+        pd.DataFrame({"a": np.arange(i, j)}, index=np.arange(i, j))
+        for i, j in pairwise(edges)
+    ]
+    rows, n_rows = tables.sample(iter(parts), size, np.random.default_rng(seed))
+    assert n_rows == edges[-1]
+    assert len(rows) == min(size, n_rows)
+    assert rows["a"].is_monotonic_increasing
+    assert rows["a"].is_unique
+    np.testing.assert_array_equal(rows.index, rows["a"])
+
+
+def test_dates_of_many_forms_are_left_out():
+    days = pd.date_range("2024-01-01", periods=40, freq="36h", tz="UTC")
+    forms = ["%Y-%m-%d", "%d.%m.%Y %H:%M", "%m/%d/%y", "%Y-%m-%dT%H:%M:%S%z"]
+    for form in forms:
+        found = columns.choose(
+            pd.DataFrame({"when": days.strftime(form), "x": np.arange(40) % 7}), ".", []
+        )
+        assert found.notes == ["when: ignored, dates"]
+        assert found.numbers == ["x"]
+
+
+def wine(path="wine.csv"):
+    data = load_wine(as_frame=True).frame
+    data["target"] = np.where(data["target"] == 0, "sick", "well")
+    data.to_csv(path, index=False)
+    return data
+
+
+def test_detectors_are_compared_on_a_labelled_file(tmp_path, capsys):
+    data = wine()
+    run("compare", "wine.csv", "--label", "target")
+    out = capsys.readouterr().out
+    assert "target = sick is the outlier" in out
+    n_well = (data["target"] == "well").sum()
+    n_train = (n_well + 1) // 2
+    assert f"{n_train} rows train, 0 of them outliers" in out
+    assert f"{len(data) - n_train} rows test, 59 of them outliers" in out
+    for name in ("AutoencoderOutlierDetector", "IsolationForest", "OneClassSVM"):
+        assert name in out
+    page = Page(tmp_path / "wine.report.html")
+    assert page.tags.count("img") == 7
+    assert "IsolationForest" in page.text
+
+
+def test_outliers_may_be_among_the_training_rows(capsys):
+    wine()
+    run("compare", "wine.csv", "--label", "target", "--contaminated")
+    out = capsys.readouterr().out
+    assert "trim=0.25" in out
+    assert not re.search(r"train, 0 of them outliers", out)
+
+
+def test_numbers_may_be_labels_and_rows_may_lack_one(capsys):
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    table = X.iloc[:, :6].assign(label=y.astype(object))
+    table.loc[:9, "label"] = None
+    table.to_csv("cancer.csv", index=False)
+    run("compare", "cancer.csv", "--label", "label", "--outlier", "0")
+    out = capsys.readouterr().out
+    assert "label = 0 is the outlier" in out
+    assert "10 rows without a label are left out" in out
+
+
+def test_splits_train_on_inliers_unless_told():
+    rng = np.random.default_rng(0)
+    is_outlier = np.arange(100) % 5 == 0
+    train, test = compare.split(is_outlier, False, rng)
+    assert not is_outlier[train].any()
+    assert len(train) == 40
+    np.testing.assert_array_equal(np.sort(np.r_[train, test]), np.arange(100))
+    train, _ = compare.split(is_outlier, True, rng)
+    assert 0 < is_outlier[train].sum() < 20
+    with pytest.raises(CommandError, match="too few inliers"):
+        compare.split(np.r_[np.ones(20, bool), False], False, rng)
+    with pytest.raises(CommandError, match="training needs 10"):
+        compare.split(is_outlier[:15], False, rng)
+
+
+def test_nothing_but_results_is_printed_where_no_terminal_is(tmp_path):
+    mixed().to_csv("shop.csv", index=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "skae", "score", "shop.csv"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert "The most abnormal rows" in done.stdout
