@@ -5,14 +5,13 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, StratifiedShuffleSplit, check_cv
 from sklearn.utils import (
     Bunch,
     _safe_indexing,
     check_consistent_length,
-    get_tags,
     indexable,
 )
 from sklearn.utils.metadata_routing import (
@@ -28,21 +27,15 @@ from sklearn.utils.validation import (
     check_memory,
 )
 
-from skae._callbacks import CallbackSupportMixin, reported_fits, with_callbacks
-from skae._html import ParameterHelpMixin
+from skae._callbacks import reported_fits, with_callbacks
 from skae._parts import offset_of, require_scores
 from skae._validation import check_labels, check_scores, refuse
+from skae.model_selection._meta_detector import MetaDetector
 from skae.model_selection._objectives import OWNER, best_threshold, resolve
 from skae.model_selection._split import NoveltyKFold, NoveltySplit
 
 
-class TunedThresholdDetector(
-    ParameterHelpMixin,
-    CallbackSupportMixin,
-    OutlierMixin,
-    MetaEstimatorMixin,
-    BaseEstimator,
-):
+class TunedThresholdDetector(MetaDetector):
     """Set the threshold of any outlier detector from labelled rows.
 
     Rows that the detector was not trained on are scored, every distinct score is
@@ -186,10 +179,7 @@ class TunedThresholdDetector(
         with reported_fits(self, X, y, n_fits) as announce:
             train = partial(self._train, X, y, routed.estimator.fit)
             self._fit(objective, X, y, train, splits, announce)
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+        self._adopt_columns()
         return self
 
     def _fit(self, objective, X, y, train, splits, announce):
@@ -314,58 +304,6 @@ class TunedThresholdDetector(
         # In float32, as some detectors score, the threshold would be rounded.
         return check_scores(self.estimator_.score_samples(X))
 
-    def decision_function(self, X):
-        """Score rows relative to the threshold; negative means outlier.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            ``score_samples(X) - offset_``.
-        """
-        scores = self.score_samples(X)
-        # A density may be zero, and its score and the threshold minus infinity.
-        with np.errstate(invalid="ignore"):
-            return np.where(scores == self.offset_, 0.0, scores - self.offset_)
-
-    def predict(self, X):
-        """Label rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to label.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            +1 for inliers (``decision_function >= 0``), -1 for outliers.
-        """
-        return np.where(self.decision_function(X) >= 0, 1, -1)
-
-    def fit_predict(self, X, y=None, **fit_params):
-        """Fit and label the same rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,), default=None
-            See ``fit``.
-        **fit_params : dict
-            See ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            +1 for inliers, -1 for outliers.
-        """
-        return self.fit(X, y, **fit_params).predict(X)
-
     def get_metadata_routing(self):
         """Metadata that the detector and the splitter ask for.
 
@@ -383,11 +321,6 @@ class TunedThresholdDetector(
             splitter=self.cv,
             method_mapping=MethodMapping().add(caller="fit", callee="split"),
         )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimator).input_tags
-        return tags
 
 
 def _train(estimator, X, y, fit_params, report):
