@@ -51,6 +51,8 @@ NUMBERS: dict[str, tuple[Any, float, float, str]] = {
     "rate": (Real, 0, 1, "left"),
     "bins": (Integral, 1, np.inf, "left"),
     "n_rows": (Integral, 1, np.inf, "left"),
+    "holdout": (Real, 0, 1, "neither"),
+    "max_recall_loss": (Real, 0, 1, "left"),
 }
 OR_AUTO = ("max_iter", "contamination")
 OR_NONE = ("corruption", "decoder_layer_sizes", "device", "input_shape")
