@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.quality import (
     adbench,
+    alarm_filter,
     combinations,
     missing,
     peers,
@@ -239,3 +240,36 @@ def test_cells_are_lost_and_scored_in_three_ways():
     assert row["complete auroc"] > row["mean imputed auroc"]
     text = missing.table([row | {"detector": "nearest"}])
     assert f"| nearest | {row['complete auroc']:.1f} / " in text
+
+
+def test_false_alarms_are_counted_at_a_recall():
+    y = np.array([-1, -1, -1, -1, 1, 1, 1])
+    scores = np.array([0.0, 1.0, 2.0, 3.0, 0.5, 1.0, 2.5])
+    counts = [alarm_filter.false_alarms(y, scores, r) for r in (0.25, 0.5, 0.75, 1.0)]
+    assert counts == [0, 2, 2, 3]
+
+
+def test_both_stages_and_the_classifier_alone_are_compared():
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(900) < 0.3, -1, 1)
+    X = rng.normal(size=(900, 3)) + np.where(y == -1, 3.0, 0)[:, None] * [1, 0, 0]
+    kinds = np.where(y == 1, "Normal", np.where(np.arange(900) % 2, "a", "b"))
+    detector = AutoencoderOutlierDetector(random_state=0, max_iter=20)
+    detector.fit(X[:200][y[:200] == 1])
+    labelled, test = np.arange(200, 500), np.arange(500, 900)
+    result = alarm_filter.compare(X, y, detector, labelled, test, 0)
+    figures = result["filter"]
+    assert figures["false_alarms"] <= result["detector"]["false_alarms"]
+    assert figures["ratio"] == figures["false_alarms"] / figures["moved"]
+    assert alarm_filter.median([result] * 3) == result
+    recall = alarm_filter.new_kind(X, y, detector, labelled, test, kinds, "a", 0)
+    assert recall["filter"] <= recall["detector"]
+
+
+def test_connections_are_encoded_by_the_rows_that_train():
+    table = np.array([["tcp", "-", "FIN", "1"]] * 20 + [["x", "-", "FIN", "3"]] * 9)
+    train = np.r_[:20, 28]
+    X = alarm_filter.prepare(table.astype(object), train)
+    assert X.shape == (29, 2 + 1 + 1 + 1)
+    np.testing.assert_array_equal(X[[0, -1], :2], np.eye(2))
+    assert X[train, -1].mean() == pytest.approx(0)
