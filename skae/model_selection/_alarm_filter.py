@@ -53,8 +53,9 @@ class AlarmFilter(MetaDetector):
         of a :class:`~sklearn.model_selection.TunedThresholdClassifierCV`.
     holdout : float, default=0.3
         Share of the inliers, in (0, 1), that train the classifier and not the
-        detector, which scores rows that it was trained on too well. Without effect on
-        a FrozenEstimator.
+        detector, which scores rows that it was trained on too well. They are drawn at
+        random: where rows depend on each other, as in time, freeze a detector that was
+        trained on other rows. Without effect on a FrozenEstimator.
     random_state : int, RandomState instance or None, default=None
         Seed of the inliers held out and of the default classifier.
 
@@ -91,8 +92,13 @@ class AlarmFilter(MetaDetector):
 
     Dismissed rows score as those at the threshold do: ``decision_function`` is 0.
 
-    The idea of a second stage that reduces false positives of an autoencoder is that
-    of D. Charte's case study of attacks in network traffic.
+    The idea is from a case study of attacks in network traffic [1]_, where a second
+    stage reduces the false positives of an autoencoder.
+
+    References
+    ----------
+    .. [1] D. Charte, "Autoencoders: teoría, herramientas y casos prácticos", lecture,
+       University of Granada, 2019.
 
     Examples
     --------
