@@ -22,7 +22,7 @@ def main(arguments=None):
     _check(parser, options)
     try:
         # What the commands read, show and save with, in the order of the extra.
-        for package in ("rich", "pandas", "matplotlib", "skops"):
+        for package in ("rich", "pandas", "pyarrow", "matplotlib", "skops"):
             import_module(package)
     except ImportError:
         parser.error(f"this command needs {package}: pip install 'skae[cli]'")

@@ -122,3 +122,13 @@ def test_style_is_apart_from_class(digits):
         found[bottleneck] = cross_val_score(model, style, y).mean()
     assert found["adversarial"] < 0.3
     assert found["adversarial"] < found["plain"] - 0.1
+
+
+@pytest.mark.slow
+def test_every_picture_of_the_documentation_is_drawn(tmp_path):
+    """And every picture is made by a script, and described."""
+    example("pictures")["main"](tmp_path)
+    drawn = {path.name for path in tmp_path.iterdir()}
+    over_time = {"alarms.png", "signals.png", "heatmap.png"}
+    folder = EXAMPLES.parent / "pictures"
+    assert drawn | over_time == {path.name for path in folder.iterdir()}

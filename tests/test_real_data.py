@@ -1,8 +1,10 @@
 """Detection on real data, where it is at hand; and the protocol that measures it."""
 
 import os
+import runpy
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
@@ -10,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.quality import adbench, autorec, hpc, thresholds
+from benchmarks.quality import adbench, autorec, hpc, tampering, thresholds
 from skae import AutoencoderOutlierDetector
 
 
@@ -93,3 +95,36 @@ def test_ratings_are_predicted(data_folder):
     errors = autorec.evaluate(ratings.T, 0)
     assert errors["AutoRec"] < 0.92
     assert errors["AutoRec"] < errors["truncated SVD"] < errors["biases"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "30_satellite",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("26_optdigits", "46_WPBC", "5_campaign", "8_celeba")
+        ),
+    ],
+)
+@pytest.mark.parametrize("score", ["reconstruction", "joint"])
+def test_tampered_features_are_named(data_folder, name, score):
+    data = np.load(data_folder / "adbench" / f"{name}.npz")
+    parameters = {"latent_dim": 8, "anomaly_score": score}
+    found = tampering.evaluate(data["X"], data["y"], parameters, 0)
+    assert found["5 residual deviations"] >= 2.4
+
+
+def test_signals_of_anomalies_are_those_of_the_lecture(
+    data_folder, monkeypatch, tmp_path
+):
+    mpl.use("agg")
+    monkeypatch.setenv("SKAE_DATA", str(data_folder))
+    example = Path(__file__).parents[1] / "docs" / "examples" / "monitoring.py"
+    worst = runpy.run_path(str(example))["main"](tmp_path)
+    families = [name.split("_")[0] for name in worst]
+    assert set(families[:5]) == {"ips"}
+    assert set(families[:14]) == {"ips", "util"}
+    assert all(
+        (tmp_path / f"{p}.png").exists() for p in ("alarms", "signals", "heatmap")
+    )

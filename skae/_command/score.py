@@ -4,6 +4,8 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
+import pyarrow
+from pyarrow import csv
 from sklearn.callback import ProgressBar
 
 from skae import AutoencoderOutlierDetector, thresholds
@@ -111,7 +113,7 @@ def _score(pipeline, table, n_features, rng, progress):
     )
     parts, top, others = [], tables.Kept(N_TOP), tables.Kept(N_SAMPLE)
     with progress("scoring", table) as advance:
-        for chunk in advance(tables.chunks(table)):
+        for chunk in advance(tables.chunks(table, chosen.categories)):
             lacking = [name for name in names if name not in chunk.columns]
             if lacking:
                 raise CommandError(f"{table.path} lacks the column {lacking[0]!r}.")
@@ -157,14 +159,11 @@ def _score_chunk(prepare, detector, rows, column, n_features):
 def _write(scored, path):
     """Write the file of scores."""
     try:
-        for i, lines in enumerate(scored.lines()):
-            lines.to_csv(
-                path,
-                mode="a" if i else "w",
-                header=not i,
-                index=False,
-                float_format="%.6g",
-            )
+        with open(path, "wb") as file:
+            for i, lines in enumerate(scored.lines()):
+                # Much faster than pandas.
+                options = csv.WriteOptions(include_header=not i)
+                csv.write_csv(pyarrow.Table.from_pandas(lines), file, options)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error}") from error
 

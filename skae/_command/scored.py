@@ -66,13 +66,13 @@ class Scored(NamedTuple):
                 {
                     "row": np.arange(start, start + len(rank)) + 1,
                     "rank": rank,
-                    "score": self.scores[part],
-                    "p_value": self.p_values[part],
+                    "score": self.scores[part].round(6),
+                    "p_value": self.p_values[part].round(6),
                     "outlier": outlier,
                 }
             )
             for i in range(self.worst.shape[1]):
-                error = self.errors[part, i].astype(np.float64)
+                error = self.errors[part, i].astype(np.float64).round(3)
                 named = names[self.worst[part, i]]
                 lines[f"feature_{i + 1}"] = np.where(np.isnan(error), None, named)
                 lines[f"error_{i + 1}"] = error

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from pyarrow import parquet
 
 from skae._command.errors import CommandError
 
@@ -78,12 +79,15 @@ def rows_about(table):
     return table.path.stat().st_size / table.bytes_per_row
 
 
-def chunks(table) -> Iterator[pd.DataFrame]:
-    """Rows in data frames, indexed from 0 on; cells of text files are text."""
+def chunks(table, texts=None) -> Iterator[pd.DataFrame]:
+    """Rows in data frames, indexed from 0 on.
+
+    Of text files, the columns ``texts`` stay text; None: all of them.
+    """
     reader = _parquet_chunks if table.is_parquet else _text_chunks
     start = 0
     try:
-        for chunk in reader(table):
+        for chunk in reader(table, texts):
             chunk.columns = chunk.columns.map(str)
             chunk.index = pd.RangeIndex(start, start + len(chunk))
             start += len(chunk)
@@ -95,12 +99,14 @@ def chunks(table) -> Iterator[pd.DataFrame]:
         raise CommandError(f"{table.path} has no rows below its header.")
 
 
-def _text_chunks(table):
+def _text_chunks(table, texts):
     with pd.read_csv(
         table.path,
         sep=table.delimiter,
         encoding=table.encoding,
-        dtype=str,
+        dtype=str if texts is None else dict.fromkeys(texts, str),
+        # Otherwise a column may change its type within a chunk, with a warning.
+        low_memory=False,
         na_values=["?", "-", ""],
         skipinitialspace=True,
         index_col=False,
@@ -110,13 +116,7 @@ def _text_chunks(table):
         yield from reader
 
 
-def _parquet_chunks(table):
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise CommandError(
-            "Parquet files need pyarrow: pip install 'skae[cli]'."
-        ) from error
+def _parquet_chunks(table, texts):
     with parquet.ParquetFile(table.path) as file:
         for batch in file.iter_batches(CHUNK_ROWS):
             yield batch.to_pandas()
