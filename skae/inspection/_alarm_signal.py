@@ -14,6 +14,7 @@ from skae.inspection._figure import (
     envelope,
     name_of,
     spans,
+    threshold_line,
     title,
 )
 
@@ -215,13 +216,7 @@ class AlarmSignalDisplay:
             color="black",
             label=f"{n_alarms:,} alarms",
         )[0]
-        self.threshold_line_ = ax.axhline(
-            -self.threshold,
-            color="black",
-            linestyle="--",
-            linewidth=1,
-            label=f"threshold {-self.threshold:.4g}",
-        )
+        self.threshold_line_ = threshold_line(ax.axhline, -self.threshold)
 
 
 def _check_time(time, signal):

@@ -105,6 +105,32 @@ def name_of(estimator, name):
     return type(estimator).__name__ if name is None else name
 
 
+def threshold_line(draw, threshold):
+    """Draw a threshold by ``ax.axvline`` or ``ax.axhline``."""
+    return draw(
+        threshold,
+        color="black",
+        linestyle="--",
+        linewidth=1,
+        label=f"threshold {threshold:.4g}",
+    )
+
+
+def histogram(ax, group, values, limits, bins):
+    """Draw the shares of a group's rows in bins; return the outline."""
+    return ax.hist(
+        values,
+        bins=int(bins),
+        range=limits,
+        weights=np.full(len(values), 1 / len(values)),
+        histtype="stepfilled",
+        facecolor=(group.color, 0.45),
+        edgecolor=group.color,
+        hatch=group.hatch,
+        label=f"{group.name} ({len(values):,})",
+    )[2][0]
+
+
 def window(values, *inside):
     """Range that shows the bulk of the values and all those of ``inside``.
 

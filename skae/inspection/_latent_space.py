@@ -12,6 +12,7 @@ from skae.inspection._figure import (
     axes_of,
     check_partial_labels,
     groups,
+    histogram,
     name_of,
     title,
 )
@@ -241,16 +242,5 @@ def _draw_unit(ax, values, kinds):
     if high - low < 1e-12 * max(abs(low), abs(high), 1e-300):
         low, high = low - 0.5, high + 0.5
     for group in kinds:
-        part = values[group.rows]
-        ax.hist(
-            part,
-            bins=30,
-            range=(low, high),
-            weights=np.full(len(part), 1 / len(part)),
-            histtype="stepfilled",
-            facecolor=(group.color, 0.45),
-            edgecolor=group.color,
-            hatch=group.hatch,
-            label=f"{group.name} ({len(part):,})",
-        )
+        histogram(ax, group, values[group.rows], (low, high), bins=30)
     ax.tick_params(labelsize="x-small")

@@ -8,7 +8,9 @@ from skae.inspection._figure import (
     axes_of,
     check_partial_labels,
     groups,
+    histogram,
     name_of,
+    threshold_line,
     title,
     window,
 )
@@ -162,19 +164,14 @@ class ScoreDistributionDisplay:
         low, high = window(scores, *[v for v in inside if np.isfinite(v)])
         ax = axes_of(ax)
         self.patches_ = [
-            _histogram(
-                ax, group, np.clip(scores[group.rows], low, high), low, high, bins
+            histogram(
+                ax, group, np.clip(scores[group.rows], low, high), (low, high), bins
             )
             for group in groups(y, len(scores))
         ]
         self.line_ = None
         if self.threshold is not None:
-            self.line_ = ax.axvline(
-                self.threshold,
-                color="black",
-                linestyle="--",
-                label=f"threshold {self.threshold:.4g}",
-            )
+            self.line_ = threshold_line(ax.axvline, self.threshold)
         n_outside = np.count_nonzero((scores < low) | (scores > high))
         note = f"; {n_outside:,} beyond, in the outermost bins" if n_outside else ""
         ax.set(
@@ -186,17 +183,3 @@ class ScoreDistributionDisplay:
         title(ax, self.estimator_name)
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-
-def _histogram(ax, group, scores, low, high, bins):
-    return ax.hist(
-        scores,
-        bins=int(bins),
-        range=(low, high),
-        weights=np.full(len(scores), 1 / len(scores)),
-        histtype="stepfilled",
-        facecolor=(group.color, 0.45),
-        edgecolor=group.color,
-        hatch=group.hatch,
-        label=f"{group.name} ({len(scores):,})",
-    )[2][0]

@@ -9,6 +9,7 @@ from skae.inspection._figure import (
     axes_of,
     name_of,
     text,
+    threshold_line,
     title,
     window,
 )
@@ -209,12 +210,7 @@ class ThresholdCostDisplay:
         self.threshold_line_ = None
         if self.threshold is not None and np.isfinite(self.threshold):
             inside.append(self.threshold)
-            self.threshold_line_ = ax.axvline(
-                self.threshold,
-                color="black",
-                linestyle="--",
-                label=f"threshold {self.threshold:.4g}",
-            )
+            self.threshold_line_ = threshold_line(ax.axvline, self.threshold)
             ax.legend()
         ax.set(
             xlabel="threshold (rows of lower scores are flagged)",
