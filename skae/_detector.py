@@ -662,6 +662,10 @@ class AutoencoderOutlierDetector(
         list of list of (str, float)
             For each row, names and normalised errors (see ``feature_errors``).
             Missing cells are not named.
+
+        See Also
+        --------
+        skae.inspection.explain : The same for the columns that enter a Pipeline.
         """
         check_number("n_features", n_features)
         errors = self._compute("feature_errors", X, normalize=True)
