@@ -166,7 +166,7 @@ def test_other_detectors_are_drawn_with_their_threshold(name, detector, labelled
     detector = detector.fit(X.to_numpy())
     display = DISPLAYS[name](detector, X.to_numpy(), y)
     drawn(display)
-    line = display.line_ if name == "distribution" else display.threshold_line_
+    line = display.threshold_line_
     place = line.get_ydata()[0] * -1 if name == "alarm" else line.get_xdata()[0]
     assert place == pytest.approx(detector.offset_)
     assert type(detector).__name__ in texts(display)

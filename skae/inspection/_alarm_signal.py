@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from skae._optional import optional
 from skae._parts import offset_of, require_scores
 from skae._validation import check_scores
 from skae.inspection._figure import (
@@ -172,31 +173,34 @@ class AlarmSignalDisplay:
         AlarmSignalDisplay
             The display itself.
         """
-        signal = -check_scores(self.scores)
-        y = check_partial_labels(self.y_true, signal)
-        times = _check_time(self.time, signal)
+        scores = check_scores(self.scores)
+        y = check_partial_labels(self.y_true, scores)
+        x, has_dates = _check_time(self.time, scores)
         ax = axes_of(ax)
-        if times is not None and times.dtype.kind == "M":
-            # Locators and formatters of dates, in place of plain numbers.
+        if has_dates:
             ax.xaxis_date()
-            times = ax.convert_xunits(times)
-        x = np.arange(len(signal)) if times is None else times.astype(np.float64)
-        # A density of zero has no place on the axis: it stands at the top.
-        finite = signal[np.isfinite(signal)]
-        top, bottom = finite.max(initial=0), finite.min(initial=0)
-        x_drawn, drawn = envelope(x, np.clip(signal, bottom, top))
-        marker = "." if len(signal) < 3 else None
+        x_drawn, drawn = envelope(x, _finite_signal(scores, self.threshold))
+        marker = "." if len(scores) < 3 else None
         self.spans_ = _draw_spans(ax, y, x)
         self.line_ = ax.plot(
             x_drawn, drawn, color=NORMAL, linewidth=0.8, marker=marker, label="signal"
         )[0]
         self.alarms_ = self.threshold_line_ = None
         if self.threshold is not None:
-            self._draw_alarms(
-                ax, x_drawn, drawn, np.count_nonzero(-signal < self.threshold)
-            )
+            n_alarms = np.count_nonzero(scores < self.threshold)
+            alarm = drawn > -self.threshold
+            self.alarms_ = ax.plot(
+                x_drawn[alarm],
+                drawn[alarm],
+                linestyle="",
+                marker=".",
+                markersize=4,
+                color="black",
+                label=f"{n_alarms:,} alarms",
+            )[0]
+            self.threshold_line_ = threshold_line(ax.axhline, -self.threshold)
         ax.set(
-            xlabel="row" if times is None else "time",
+            xlabel="row" if self.time is None else "time",
             ylabel="anomaly signal (minus score)",
         )
         ax.margins(x=0.01)
@@ -205,32 +209,44 @@ class AlarmSignalDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw_alarms(self, ax, x, signal, n_alarms):
-        alarm = -signal < self.threshold
-        self.alarms_ = ax.plot(
-            x[alarm],
-            signal[alarm],
-            linestyle="",
-            marker=".",
-            markersize=4,
-            color="black",
-            label=f"{n_alarms:,} alarms",
-        )[0]
-        self.threshold_line_ = threshold_line(ax.axhline, -self.threshold)
+
+def _finite_signal(scores, threshold):
+    """Minus the scores; infinite ones beyond the others and beyond the threshold."""
+    signal = -scores
+    inside = signal[np.isfinite(signal)]
+    if threshold is not None and np.isfinite(threshold):
+        inside = np.append(inside, -threshold)
+    low, high = inside.min(initial=0), inside.max(initial=0)
+    margin = (high - low) / 20 or 1.0
+    signal[signal == np.inf] = high + margin
+    signal[signal == -np.inf] = low - margin
+    return signal
 
 
-def _check_time(time, signal):
+def _check_time(time, scores):
+    """Places along the axis, which ascend, and whether they are dates."""
     if time is None:
-        return None
+        return np.arange(len(scores)), False
     times = column_or_1d(time)
-    check_consistent_length(signal, times)
-    if times.dtype.kind == "O":
-        times = times.astype("datetime64[us]")
-    if (times[1:] < times[:-1]).any() or (times != times).any():
+    check_consistent_length(scores, times)
+    has_dates = times.dtype.kind not in "iuf"
+    try:
+        if has_dates:
+            dates = optional("matplotlib.dates", "plot")
+            times = dates.date2num(
+                times if times.dtype.kind in "OM" else times.astype("datetime64")
+            )
+        x = np.asarray(times, dtype=np.float64)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"time must hold numbers or dates. Got {times[0]!r}, for example."
+        ) from error
+    # NaN and NaT are not in order with anything.
+    if not (x[1:] >= x[:-1]).all() or np.isnan(x).any():
         raise ValueError(
             "time must ascend, since alarms are drawn in its order. Sort the rows."
         )
-    return times
+    return x, has_dates
 
 
 def _draw_spans(ax, y, x):

@@ -158,7 +158,8 @@ def errors_by_column(detector, inputs, column, *, normalize=True):
     raw = np.asarray(detector.feature_errors(inputs, normalize=False))
     errors = _sums(raw, column, n_columns)
     if normalize:
-        errors /= _sums(detector._usual_errors()[None], column, n_columns)
+        usual = np.where(np.isnan(raw), np.nan, detector._usual_errors())
+        errors /= _sums(usual, column, n_columns)
     return errors
 
 

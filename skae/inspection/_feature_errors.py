@@ -3,7 +3,7 @@
 import numpy as np
 
 from skae._validation import check_choice, check_number
-from skae.inspection._explanations import named_errors
+from skae.inspection._explanations import detector_with, named_errors
 from skae.inspection._figure import (
     ABNORMAL,
     MAX_POINTS,
@@ -11,8 +11,10 @@ from skae.inspection._figure import (
     bin_starts,
     check_partial_labels,
     groups,
+    name_of,
     spans,
     text,
+    title,
 )
 
 # Bars of lengths that differ more than this need a logarithmic axis.
@@ -34,6 +36,8 @@ class FeatureErrorDisplay:
         Names of the features. None: x0, x1, ...
     y_true : array-like of shape (n_samples,), default=None
         +1 for inliers, -1 for outliers, NaN where it is not known.
+    estimator_name : str, default=None
+        Title of the picture.
 
     Attributes
     ----------
@@ -70,14 +74,15 @@ class FeatureErrorDisplay:
     'x2'
     """
 
-    def __init__(self, *, errors, feature_names=None, y_true=None):
+    def __init__(self, *, errors, feature_names=None, y_true=None, estimator_name=None):
+        self.estimator_name = estimator_name
         self.errors = errors
         self.feature_names = feature_names
         self.y_true = y_true
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, kind="bar", n_features=20, ax=None
+        cls, estimator, X, y=None, *, kind="bar", n_features=20, ax=None, name=None
     ):
         """Draw the feature errors of rows.
 
@@ -96,6 +101,8 @@ class FeatureErrorDisplay:
             Features to draw, at most all.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a new figure.
+        name : str, default=None
+            Title. None: the name of the detector's class.
 
         Returns
         -------
@@ -107,9 +114,16 @@ class FeatureErrorDisplay:
         TypeError
             If the detector has no feature errors.
         """
+        _, detector = detector_with("feature_errors", estimator)
         errors, names = named_errors(estimator, X)
         return cls.from_predictions(
-            y, errors, feature_names=names, kind=kind, n_features=n_features, ax=ax
+            y,
+            errors,
+            feature_names=names,
+            kind=kind,
+            n_features=n_features,
+            ax=ax,
+            name=name_of(detector, name),
         )
 
     @classmethod
@@ -122,6 +136,7 @@ class FeatureErrorDisplay:
         kind="bar",
         n_features=20,
         ax=None,
+        name=None,
     ):
         """Draw feature errors.
 
@@ -139,6 +154,8 @@ class FeatureErrorDisplay:
             Features to draw, at most all.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a new figure.
+        name : str, default=None
+            Title.
 
         Returns
         -------
@@ -151,9 +168,12 @@ class FeatureErrorDisplay:
             If the names are not as many as the features, labels are others than +1, -1
             and NaN, or ``kind`` is unknown.
         """
-        return cls(errors=errors, feature_names=feature_names, y_true=y_true).plot(
-            ax=ax, kind=kind, n_features=n_features
-        )
+        return cls(
+            errors=errors,
+            feature_names=feature_names,
+            y_true=y_true,
+            estimator_name=name,
+        ).plot(ax=ax, kind=kind, n_features=n_features)
 
     def plot(self, ax=None, *, kind="bar", n_features=20):
         """Draw.
@@ -179,7 +199,7 @@ class FeatureErrorDisplay:
         y = check_partial_labels(self.y_true, errors)
         kinds = groups(y, len(errors))
         means = [_means(errors[group.rows]) for group in kinds]
-        worst = np.argsort(-_leading(kinds, means), kind="stable")[:n_features]
+        worst = _worst(errors, y)[:n_features]
         self.features_ = [names[j] for j in worst]
         self.ax_ = ax = axes_of(ax, height=INCHES_PER_FEATURE * len(worst))
         self.figure_ = ax.figure
@@ -187,6 +207,8 @@ class FeatureErrorDisplay:
             self._draw_bars(kinds, [mean[worst] for mean in means])
         else:
             self._draw_heatmap(errors[:, worst], y)
+        # Above the legend.
+        title(ax, self.estimator_name, pad=24)
         ax.set_yticks(np.arange(len(worst)), [text(name) for name in self.features_])
         return self
 
@@ -248,10 +270,11 @@ class FeatureErrorDisplay:
         ax.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _leading(kinds, means):
-    """Means that decide what is drawn: those of the outliers where there are any."""
-    leading = next((i for i, kind in enumerate(kinds) if kind.color == ABNORMAL), 0)
-    return np.nan_to_num(means[leading], nan=-1.0)
+def _worst(errors, y):
+    """Features by their mean error over the outliers, over all rows without any."""
+    if y is not None and (y == -1).any():
+        errors = errors[y == -1]
+    return np.argsort(-np.nan_to_num(_means(errors), nan=-1.0), kind="stable")
 
 
 def _means(errors):

@@ -80,9 +80,14 @@ def axes_grid(ax, n_rows, n_columns, size):
             figsize=(width * n_columns, height * n_rows + 0.5),
         )
         return figure, axes
+    place = ax.get_subplotspec()
+    if place is None:
+        raise ValueError(
+            "ax must be of a grid, as plt.subplots makes them, since it is divided."
+        )
     ax.set_axis_off()
-    grid = ax.get_subplotspec().subgridspec(n_rows, n_columns)
-    return ax.figure, grid.subplots(squeeze=False)
+    axes = place.subgridspec(n_rows, n_columns).subplots(squeeze=False)
+    return ax.figure, axes
 
 
 def text(name, length=MAX_LABEL):
@@ -94,10 +99,10 @@ def text(name, length=MAX_LABEL):
     return line.replace("$", r"\$")
 
 
-def title(ax, name):
+def title(ax, name, **style):
     """Write the name of an estimator above its picture, where it has one."""
     if name is not None:
-        ax.set_title(text(name))
+        ax.set_title(text(name), **style)
 
 
 def name_of(estimator, name):

@@ -14,11 +14,12 @@ from skae.inspection._figure import (
     groups,
     histogram,
     name_of,
+    text,
     title,
 )
 
 # Points of each kind of rows in a map.
-MAX_POINTS = 5000
+MAX_SCATTERED = 5000
 
 MAX_UNITS = 16
 
@@ -180,9 +181,9 @@ class LatentSpaceDisplay:
         for group in groups(y, len(codes)):
             rows = np.flatnonzero(group.rows)
             label = f"{group.name} ({len(rows):,})"
-            if len(rows) > MAX_POINTS:
-                label = f"{group.name} ({MAX_POINTS:,} of {len(rows):,})"
-                rows = rng.choice(rows, MAX_POINTS, replace=False)
+            if len(rows) > MAX_SCATTERED:
+                label = f"{group.name} ({MAX_SCATTERED:,} of {len(rows):,})"
+                rows = rng.choice(rows, MAX_SCATTERED, replace=False)
             ax.scatter(
                 *places[rows].T,
                 s=14,
@@ -210,15 +211,21 @@ class LatentSpaceDisplay:
             _draw_unit(part, codes[:, unit], groups(y, len(codes)))
             dead = " (dead)" if unit in self.dead_units_ else ""
             part.set_title(f"unit {unit}{dead}", fontsize="small")
-        handles, labels = self.ax_.get_legend_handles_labels()
-        self.ax_.figure.legend(
-            handles, labels, loc="outside lower center", ncols=3, fontsize="small"
-        )
         n_units, n_dead = codes.shape[1], len(self.dead_units_)
         shown = f"{len(units)} of {n_units} units" if n_units > len(units) else "units"
-        self.figure_.suptitle(
-            f"Share of rows by value: {shown}, {n_dead} dead", fontsize="medium"
-        )
+        heading = f"Share of rows by value: {shown}, {n_dead} dead"
+        if self.estimator_name is not None:
+            heading = f"{text(self.estimator_name)}. {heading}"
+        if ax is None:
+            handles, labels = self.ax_.get_legend_handles_labels()
+            self.figure_.legend(
+                handles, labels, loc="outside lower center", ncols=3, fontsize="small"
+            )
+            self.figure_.suptitle(heading, fontsize="medium")
+        else:
+            # The figure is the user's: it may have a title of its own.
+            self.ax_.legend(fontsize="xx-small")
+            ax.set_title(heading, fontsize="small", pad=18)
 
 
 def _places(codes):

@@ -10,7 +10,7 @@ from skae.inspection._figure import ABNORMAL, NORMAL, axes_of, name_of, title
 class LossCurveDisplay:
     """Picture of the training: loss and validation loss of each epoch.
 
-    Create it by :meth:`from_estimator`.
+    Create it by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -81,10 +81,35 @@ class LossCurveDisplay:
         """
         _, detector = detector_with("history_", estimator)
         history = detector.history_
+        return cls.from_predictions(
+            history["loss"],
+            history["validation_loss"] or None,
+            ax=ax,
+            name=name_of(detector, name),
+        )
+
+    @classmethod
+    def from_predictions(cls, loss, validation_loss=None, *, ax=None, name=None):
+        """Draw losses.
+
+        Parameters
+        ----------
+        loss : array-like of shape (n_epochs,)
+            Loss of the training rows after each epoch.
+        validation_loss : array-like of shape (n_epochs,), default=None
+            Loss of the rows held out.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure.
+        name : str, default=None
+            Title.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The display, drawn.
+        """
         return cls(
-            loss=history["loss"],
-            validation_loss=history["validation_loss"] or None,
-            estimator_name=name_of(detector, name),
+            loss=loss, validation_loss=validation_loss, estimator_name=name
         ).plot(ax=ax)
 
     def plot(self, ax=None):

@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from skae._parts import entering, names_of
+from skae._parts import entering, names_of, trace_columns
 from skae._validation import check_number, refuse
 from skae.inspection._explanations import detector_with
-from skae.inspection._figure import ABNORMAL, NORMAL, axes_grid, text
+from skae.inspection._figure import ABNORMAL, NORMAL, axes_grid, name_of, text
 
 # More names than this do not fit below a panel.
 MAX_NAMES = 12
@@ -27,6 +27,8 @@ class ReconstructionDisplay:
         Names of the features. None: their numbers.
     image_shape : tuple of int, default=None
         (height, width) or (height, width, 3), where rows are images in C order.
+    estimator_name : str, default=None
+        Title of the picture.
 
     Attributes
     ----------
@@ -55,14 +57,25 @@ class ReconstructionDisplay:
     ... )
     """
 
-    def __init__(self, *, X, reconstruction, feature_names=None, image_shape=None):
+    def __init__(
+        self,
+        *,
+        X,
+        reconstruction,
+        feature_names=None,
+        image_shape=None,
+        estimator_name=None,
+    ):
+        self.estimator_name = estimator_name
         self.X = X
         self.reconstruction = reconstruction
         self.feature_names = feature_names
         self.image_shape = image_shape
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, image_shape=None, n_rows=8, ax=None):
+    def from_estimator(
+        cls, estimator, X, *, image_shape=None, n_rows=8, ax=None, name=None
+    ):
         """Draw rows and what a detector makes of them.
 
         Parameters
@@ -79,6 +92,8 @@ class ReconstructionDisplay:
             Rows to draw, the first ones.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a new figure.
+        name : str, default=None
+            Title. None: the name of the detector's class.
 
         Returns
         -------
@@ -96,7 +111,10 @@ class ReconstructionDisplay:
         check_number("n_rows", n_rows, cls.__name__)
         rows = X[:n_rows]
         inputs = entering(transformers, rows)
-        names = names_of(detector, inputs)
+        names, column = trace_columns(
+            transformers, names_of(estimator, rows), inputs.shape[1]
+        )
+        names = [names[j] for j in column]
         original, restored = _dense(inputs), detector.reconstruct(inputs)
         if image_shape is None:
             image_shape = _image_shape(detector)
@@ -113,6 +131,7 @@ class ReconstructionDisplay:
             image_shape=image_shape,
             n_rows=n_rows,
             ax=ax,
+            name=name_of(detector, name),
         )
 
     @classmethod
@@ -125,6 +144,7 @@ class ReconstructionDisplay:
         image_shape=None,
         n_rows=8,
         ax=None,
+        name=None,
     ):
         """Draw rows and their reconstructions.
 
@@ -142,6 +162,8 @@ class ReconstructionDisplay:
             Rows to draw, the first ones.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a new figure.
+        name : str, default=None
+            Title.
 
         Returns
         -------
@@ -158,6 +180,7 @@ class ReconstructionDisplay:
             reconstruction=reconstruction,
             feature_names=feature_names,
             image_shape=image_shape,
+            estimator_name=name,
         ).plot(ax=ax, n_rows=n_rows)
 
     def plot(self, ax=None, *, n_rows=8):
@@ -195,6 +218,10 @@ class ReconstructionDisplay:
             shape = _check_image_shape(self.image_shape, original.shape[1], owner)
             self._draw_images(ax, original, restored, shape)
         self.ax_ = self.axes_.flat[0]
+        if self.estimator_name is not None:
+            # The figure of given axes is the user's: it may have a title of its own.
+            write = self.figure_.suptitle if ax is None else ax.set_title
+            write(text(self.estimator_name), fontsize="medium")
         return self
 
     def _draw_curves(self, ax, original, restored):
@@ -214,7 +241,7 @@ class ReconstructionDisplay:
             if i + n_columns >= n_rows:
                 self._name_features(part, n_features)
         self.axes_.flat[0].legend(fontsize="small")
-        self.figure_.supylabel("value, as it enters the detector", fontsize="medium")
+        self.axes_.flat[0].set_ylabel("input of the detector", fontsize="small")
 
     def _name_features(self, ax, n_features):
         if self.feature_names is None or n_features > MAX_NAMES:

@@ -40,7 +40,7 @@ class ScoreDistributionDisplay:
         Figure of the picture.
     patches_ : list of matplotlib Polygon
         A histogram for each kind of rows.
-    line_ : matplotlib Line2D or None
+    threshold_line_ : matplotlib Line2D or None
         The threshold.
 
     See Also
@@ -169,9 +169,9 @@ class ScoreDistributionDisplay:
             )
             for group in groups(y, len(scores))
         ]
-        self.line_ = None
+        self.threshold_line_ = None
         if self.threshold is not None:
-            self.line_ = threshold_line(ax.axvline, self.threshold)
+            self.threshold_line_ = threshold_line(ax.axvline, self.threshold)
         n_outside = np.count_nonzero((scores < low) | (scores > high))
         note = f"; {n_outside:,} beyond, in the outermost bins" if n_outside else ""
         ax.set(

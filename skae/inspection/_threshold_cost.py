@@ -201,8 +201,10 @@ class ThresholdCostDisplay:
         """
         candidates = check_scores(self.thresholds)
         values = np.asarray(self.values, dtype=np.float64)
-        drawn = np.isfinite(candidates) & np.isfinite(values)
-        candidates, values = candidates[drawn], values[drawn]
+        finite = np.isfinite(candidates)
+        candidates, values = candidates[finite], values[finite]
+        # A gap in the curve where a threshold is not allowed.
+        values = np.where(np.isfinite(values), values, np.nan)
         ax = axes_of(ax)
         # A row is flagged below the threshold: the value holds up to the candidate.
         self.line_ = ax.step(candidates, values, where="pre", color=NORMAL)[0]

@@ -211,7 +211,8 @@ class AlarmFilter(MetaDetector):
         if offset is None:
             raise ValueError(
                 f"{type(self.estimator_).__name__} has no threshold (offset_), so it "
-                "raises no alarms: put it into a TunedThresholdDetector."
+                "raises no alarms: put it, in a TunedThresholdDetector that is fitted "
+                "with labels, into a FrozenEstimator."
             )
         return offset
 
