@@ -83,7 +83,6 @@ def _add_score(commands):
     score.add_argument(
         "--contamination",
         type=_share,
-        default="auto",
         metavar="SHARE",
         help="share of outliers among the training rows, in (0, 0.5]; by default a row "
         "is flagged if at most 5 %% of the rows held out from training score as low",
@@ -133,11 +132,9 @@ def _add_common(command):
 
 
 def _share(text):
-    """Share of outliers, or "auto"."""
-    if text == "auto":
-        return text
+    """Share of outliers."""
     if not 0 < float(text) <= 0.5:
-        raise argparse.ArgumentTypeError(f"must be 'auto' or in (0, 0.5]. Got {text}.")
+        raise argparse.ArgumentTypeError(f"must be in (0, 0.5]. Got {text}.")
     return float(text)
 
 
@@ -154,6 +151,10 @@ def _check(parser, options):
         parser.error(f"score takes one file or two. Got {len(inputs)}.")
     if getattr(options, "features", 1) < 1:
         parser.error(f"--features must be at least 1. Got {options.features}.")
+    if getattr(options, "load", None):
+        for name in ("contamination", "drop", "save"):
+            if getattr(options, name):
+                parser.error(f"--{name} is of the training, which --load leaves out.")
     stem = inputs[-1].name.removesuffix(".gz").rpartition(".")[0] or inputs[-1].name
     options.report = options.report or Path(f"{stem}.report.html")
     outputs = [options.report]
@@ -162,10 +163,12 @@ def _check(parser, options):
         outputs += [options.out, options.save]
         inputs = [*inputs, options.load]
     taken = {path.resolve() for path in inputs if path}
-    for path in outputs:
-        if path and path.resolve() in taken:
+    for path in filter(None, outputs):
+        if path.resolve() in taken:
             parser.error(f"{path} would be overwritten or written twice.")
-        taken.add(path.resolve() if path else None)
+        if path.is_dir() or not path.resolve().parent.is_dir():
+            parser.error(f"{path} cannot be written: no such folder, or a folder.")
+        taken.add(path.resolve())
 
 
 if __name__ == "__main__":

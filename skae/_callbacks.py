@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin, ProgressBar, with_callbacks
 
 __all__ = [
     "CallbackSupportMixin",
     "EpochReporter",
+    "ProgressBar",
     "inside_search",
     "reported_fits",
     "with_callbacks",

@@ -75,7 +75,7 @@ def names_of(estimator, X):
     """Names of the columns of ``X``: its own, those seen in fit, or x0, x1, ..."""
     names = None
     if is_pandas_dataframe(X):
-        # Its names may be of any type, and more than once there.
+        # Its names may be of any type.
         names = X.columns
     else:
         frame = nw.from_native(X, eager_only=True, pass_through=True)

@@ -39,8 +39,9 @@ from skae.inspection import (
     feature_errors,
     p_values,
 )
+from skae.inspection._explanations import errors_by_column
 from skae.metrics import AlarmCost
-from skae.model_selection import TunedThresholdDetector
+from skae.model_selection import AlarmFilter, TunedThresholdDetector
 
 NAMES = [f"{kind}_{i}" for kind in ("volume", "$heat$", "<script>") for i in range(2)]
 
@@ -94,7 +95,9 @@ DISPLAYS = {
 def test_pictures_of_a_pipeline_are_drawn(name, pipeline, labelled):
     display = DISPLAYS[name](pipeline, *labelled)
     assert display.ax_.figure is display.figure_
-    assert len(np.unique(drawn(display).reshape(-1, 4), axis=0)) > 10
+    drawn(display)
+    parts = getattr(display, "axes_", np.array([display.ax_]))
+    assert all(ax.has_data() for ax in parts.flat if ax.axison)
 
 
 @pytest.mark.parametrize("name", set(DISPLAYS) - {"loss"})
@@ -674,4 +677,124 @@ def test_parameters_explain_themselves_in_notebooks(small, labelled):
         assert "Share of the training rows suspected as outliers" in html
         # There is no manual online to link to.
         assert 'href="#' not in html
-    assert "tried as threshold" in tuned._repr_html_() or "objective" in html
+    for meta in (tuned, AlarmFilter(small())):
+        assert "Detector with ``score_samples``" in meta._repr_html_()
+
+
+def test_columns_are_traced_into_transformers_that_do_not_name_theirs(labelled, small):
+    """The transformer changes the order of the columns."""
+    X, _ = labelled
+    swap = make_column_transformer(
+        (FunctionTransformer(np.cbrt), [NAMES[3]]),
+        (StandardScaler(), NAMES[:3]),
+        verbose_feature_names_out=False,
+    )
+    pipeline = make_pipeline(swap, small()).fit(X)
+    assert list(feature_errors(pipeline, X).columns) == [NAMES[3], *NAMES[:3]]
+    row = X.iloc[:1].copy()
+    row[NAMES[1]] = 1e4
+    assert explain(pipeline, row, 1)[0][0][0] == NAMES[1]
+
+
+def test_names_may_be_of_any_type(labelled, small):
+    X, _ = labelled
+    pipeline = make_pipeline(StandardScaler(), small()).fit(X.to_numpy())
+    numbered = X.set_axis(range(6), axis=1)
+    errors = feature_errors(pipeline, numbered)
+    assert list(errors.columns) == list(range(6))
+    assert explain(pipeline, numbered.iloc[:1], 1)[0][0][0] in "012345"
+
+
+def test_categories_with_any_letters_are_traced(small):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"kind": rng.choice(["\x007\x00", "\x00x\x00", "1"], size=200)})
+    X["size"] = rng.normal(size=200)
+    encode = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["kind"]), remainder=StandardScaler()
+    )
+    pipeline = make_pipeline(encode, small()).fit(X)
+    assert list(feature_errors(pipeline, X).columns) == ["kind", "size"]
+
+
+def test_missing_inputs_do_not_count_among_those_of_their_column():
+    class Detector:
+        def feature_errors(self, X, normalize):
+            return X
+
+        def _usual_errors(self):
+            return np.array([1.0, 2.0, 4.0])
+
+    X = np.array([[3.0, 4.0, 8.0], [np.nan, 4.0, 8.0], [np.nan, np.nan, 8.0]])
+    errors = errors_by_column(Detector(), X, np.array([0, 0, 1]))
+    np.testing.assert_allclose(errors, [[7 / 3, 2], [2, 2], [np.nan, 2]])
+
+
+def test_curves_name_the_columns_that_entered(pipeline, labelled):
+    display = ReconstructionDisplay.from_estimator(pipeline, labelled[0], n_rows=2)
+    labels = [label.get_text() for label in display.axes_[0, 0].get_xticklabels()]
+    assert labels == [_figure.text(name, 16) for name in NAMES]
+
+
+def test_an_infinite_signal_is_an_alarm():
+    display = AlarmSignalDisplay.from_predictions(
+        None, [0.0, -np.inf, 1.0], threshold=-5.0
+    )
+    np.testing.assert_array_equal(display.alarms_.get_xdata(), [1])
+    assert "1 alarms" in texts(display)
+    drawn(display)
+
+
+def test_times_may_have_zones_and_must_be_times():
+    days = pd.date_range("2024-01-30", periods=3, tz="Europe/Rome")
+    drawn(AlarmSignalDisplay.from_predictions(None, [1.0, 2, 3], time=days))
+    drawn(
+        AlarmSignalDisplay.from_predictions(
+            None, [1.0, 2], time=["2024-01-01", "2024-01-02"]
+        )
+    )
+    for bad in (["a", "b"], [None, 1], [pd.NaT, pd.NaT]):
+        with pytest.raises(ValueError, match="time must"):
+            AlarmSignalDisplay.from_predictions(None, [1.0, 2], time=bad)
+
+
+def test_forbidden_thresholds_are_gaps():
+    display = ThresholdCostDisplay(
+        thresholds=[1.0, 2, 3], values=[0.5, -np.inf, 0.7]
+    ).plot()
+    np.testing.assert_array_equal(display.line_.get_ydata(), [0.5, np.nan, 0.7])
+
+
+@pytest.mark.parametrize("kind", ["units", "rows"])
+def test_grids_leave_the_figure_of_the_user_alone(kind, pipeline, labelled):
+    figure, ax = plt.subplots()
+    figure.suptitle("mine")
+    if kind == "units":
+        display = LatentSpaceDisplay.from_estimator(
+            pipeline, labelled[0], kind="units", ax=ax
+        )
+    else:
+        display = ReconstructionDisplay.from_estimator(pipeline, labelled[0], ax=ax)
+    assert figure.get_suptitle() == "mine"
+    assert not figure.legends
+    drawn(display)
+    free = figure.add_axes([0, 0, 1, 1])
+    with pytest.raises(ValueError, match="of a grid"):
+        LatentSpaceDisplay.from_estimator(pipeline, labelled[0], kind="units", ax=free)
+
+
+def test_features_are_chosen_by_all_rows_where_no_outlier_is_known():
+    errors = np.ones((4, 2))
+    errors[3, 1] = 9
+    display = FeatureErrorDisplay.from_predictions([1, 1, 1, np.nan], errors)
+    assert display.features_ == ["x1", "x0"]
+
+
+def test_maps_show_a_sample_of_many_rows():
+    codes = np.random.default_rng(0).normal(size=(12_000, 2))
+    y = np.r_[np.ones(11_000), -np.ones(1_000)]
+    display = LatentSpaceDisplay.from_predictions(y, codes)
+    shown = [len(points.get_offsets()) for points in display.ax_.collections]
+    assert shown == [5000, 1000]
+    assert "5,000 of 11,000" in texts(display)
+    places = {tuple(place) for place in display.ax_.collections[1].get_offsets()}
+    assert places == {tuple(code) for code in codes[11_000:]}

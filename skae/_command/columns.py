@@ -1,6 +1,7 @@
 """What the columns of a table are good for, and the Pipeline for them."""
 
 import warnings
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,9 @@ SHARE = 0.95
 # Distinct values that are looked at to tell dates from other text.
 MAX_DATES = 1000
 
+# Three parts, or a month's name: neither a range, a fraction nor a time of day.
+DATE = r"\d[-/. ]+\w+\.?,?[-/. ]+\d|[A-Za-z]{3}\.? \d+,? \d{4}"
+
 # Text with more values than this, most of them in one row alone, is no category.
 MAX_TEXTS = 20
 
@@ -27,6 +31,14 @@ MIN_COUNTED = 10
 
 # Rarer values of a category are taken together.
 MIN_FREQUENCY, MAX_CATEGORIES = 0.001, 50
+
+# What scikit-learn and the detector say of columns that a user did not build.
+NEEDLESS = (
+    "Column .* has standard",
+    "Skipping features without",
+    "The covariance matrix",
+    "Determinant has increased",
+)
 
 
 class Columns(NamedTuple):
@@ -67,10 +79,12 @@ def _kind(column, decimal):
         return None, "ignored, no values"
     if observed.dtype.kind == "M":
         return None, "ignored, dates"
-    values = numbers(observed, decimal)
-    is_number = ~np.isnan(values)
-    if is_number.mean() >= SHARE:
-        return _kind_of_numbers(values[is_number], np.count_nonzero(~is_number))
+    if observed.dtype.kind != "b":
+        values = numbers(observed, decimal)
+        is_number = ~np.isnan(values)
+        if is_number.mean() >= SHARE:
+            n_others = np.count_nonzero(~is_number)
+            return _kind_of_numbers(values[is_number], n_others)
     texts = observed.astype("str")
     distinct = texts.unique()
     if len(distinct) == 1:
@@ -89,14 +103,16 @@ def _kind_of_numbers(values, n_others):
     counts = len(values) >= MIN_COUNTED and (values == np.round(values)).all()
     if counts and ((steps > 0).all() or (steps < 0).all()):
         return None, "ignored, integers that only count the rows"
-    return (
-        "numbers",
-        f"{n_others:,} values are no numbers: missing" if n_others else None,
-    )
+    return "numbers", no_numbers(n_others) if n_others else None
+
+
+def no_numbers(n_others):
+    """Note of values of a column of numbers that are none."""
+    return f"values that are no finite numbers, {n_others:,} of them, are missing"
 
 
 def _are_dates(texts):
-    if not pd.Series(texts).str.contains(r"\d.*\d", regex=True).mean() >= SHARE:
+    if pd.Series(texts).str.contains(DATE, regex=True).mean() < SHARE:
         return False
     with warnings.catch_warnings():
         # Of mixed time zones, which are dates all the same.
@@ -152,3 +168,12 @@ def columns_of(pipeline):
 def without_values(rows):
     """Whether rows have no value at all."""
     return rows.isna().all(axis=1).to_numpy()
+
+
+@contextmanager
+def quiet():
+    """Leave out warnings that a user of a command cannot follow."""
+    with warnings.catch_warnings():
+        for message in NEEDLESS:
+            warnings.filterwarnings("ignore", message)
+        yield

@@ -8,7 +8,6 @@ from skae._command import columns as of_columns
 from skae._command import page, tables
 from skae._command.detectors import HEADINGS, detectors, measure, table_of
 from skae._command.errors import CommandError
-from skae._command.score_report import write
 from skae.inspection import (
     FeatureErrorDisplay,
     LatentSpaceDisplay,
@@ -20,6 +19,9 @@ from skae.inspection import (
 # Some of the detectors need time and memory that grow with the square of the rows.
 MAX_ROWS, MAX_TRAIN = 50_000, 10_000
 
+# Lines that are told apart in grey.
+STYLES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1)))
+
 OURS = "AutoencoderOutlierDetector"
 
 
@@ -28,7 +30,8 @@ def run(options, console, progress):
     rng = np.random.default_rng(options.random_state)
     table = tables.open_table(options.file)
     with progress("reading", table) as advance:
-        rows, n_rows = tables.sample(advance(tables.chunks(table)), MAX_ROWS, rng)
+        chunks = tables.chunks(table, verbatim=[options.label])
+        rows, n_rows = tables.sample(advance(chunks), MAX_ROWS, rng)
     notes: list[str] = []
     rows, is_outlier, outlier = _labels(rows, options, notes)
     chosen = of_columns.choose(rows, table.decimal, [options.label, *options.drop])
@@ -125,8 +128,6 @@ def split(is_outlier, contaminated, rng):
 
 
 def _report(results, X, is_outlier, title, notes, path):
-    y = np.where(is_outlier, -1, 1)
-    ours = results[OURS]
     curves = [
         page.picture(
             lambda ax, draw=draw: _curves(draw, ax, is_outlier, results),
@@ -148,15 +149,23 @@ def _report(results, X, is_outlier, title, notes, path):
         page.paragraph("The first fit of a process includes compilation."),
         *curves,
         page.heading(OURS),
+        *_pictures(results[OURS], X, np.where(is_outlier, -1, 1)),
+    )
+    page.write(html, path)
+
+
+def _pictures(ours, X, y):
+    offset = ours.pipeline[-1].offset_
+    return (
         page.picture(
             lambda ax: ScoreDistributionDisplay.from_predictions(
-                y, ours.scores, threshold=ours.pipeline[-1].offset_, ax=ax
+                y, ours.scores, threshold=offset, ax=ax
             ),
             "Histograms of the scores of inliers and outliers, with the threshold.",
         ),
         page.picture(
             lambda ax: ThresholdCostDisplay.from_predictions(
-                y, ours.scores, threshold=ours.pipeline[-1].offset_, ax=ax
+                y, ours.scores, threshold=offset, ax=ax
             ),
             "F1 score of the outliers for every threshold, and the threshold of the "
             "detector.",
@@ -177,11 +186,6 @@ def _report(results, X, is_outlier, title, notes, path):
             "Loss of the training rows and of the rows held out, epoch by epoch.",
         ),
     )
-    write(html, path)
-
-
-# Lines that are told apart in grey.
-STYLES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1)))
 
 
 def _curves(draw, ax, is_outlier, results):

@@ -1,7 +1,6 @@
 """Detectors to compare, and what is measured of them."""
 
 import time
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import OneClassSVM
 
 from skae import AutoencoderOutlierDetector
+from skae._command.columns import quiet
 
 HEADINGS = ("ROC AUC", "avg. precision", "fit s", "score s")
 
@@ -47,11 +47,7 @@ def detectors(random_state, **parameters):
 
 def measure(pipeline, X_train, X_test, is_outlier):
     """Train, score, and measure both."""
-    with warnings.catch_warnings():
-        # Constant columns, and categories that are not among the training rows.
-        warnings.filterwarnings("ignore", "The covariance matrix", UserWarning)
-        warnings.filterwarnings("ignore", "Determinant has increased", RuntimeWarning)
-        warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
+    with quiet():
         start = time.perf_counter()
         pipeline.fit(X_train)
         fitted = time.perf_counter()

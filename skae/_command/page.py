@@ -5,6 +5,8 @@ import io
 import warnings
 from html import escape
 
+from skae._command.errors import writing
+
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff;
        max-width: 62rem; margin: 0 auto; padding: 1rem; }
@@ -29,6 +31,12 @@ def page(title, *parts):
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{escape(title)}</h1>\n{''.join(parts)}</body>\n</html>\n"
     )
+
+
+def write(html, path):
+    """Write a page."""
+    with writing(path):
+        path.write_text(html, encoding="utf-8")
 
 
 def heading(text):

@@ -12,7 +12,8 @@ class Progress:
         from rich.console import Console
 
         self.console = Console(stderr=True)
-        self.visible = self.console.is_terminal
+        # Bars of the training go to the standard output.
+        self.visible = self.console.is_terminal and Console().is_terminal
 
     @contextmanager
     def steps(self, what, total):

@@ -4,17 +4,15 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from skae import AutoencoderOutlierDetector
-from skae._command.errors import CommandError
+from skae._command.errors import CommandError, writing
 
 
 def save(pipeline, path):
     """Write a fitted Pipeline to a file."""
     import skops.io
 
-    try:
+    with writing(path):
         skops.io.dump(pipeline, path)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error}") from error
 
 
 def load(path):
@@ -33,6 +31,7 @@ def load(path):
         isinstance(pipeline, Pipeline)
         and len(pipeline) == 2
         and isinstance(pipeline[0], ColumnTransformer)
+        and [name for name, *_ in pipeline[0].transformers] == ["numbers", "categories"]
         and isinstance(pipeline[1], AutoencoderOutlierDetector)
     )
     if not is_ours:

@@ -1,17 +1,14 @@
 """Score the rows of a file: ranks, p-values, reasons, and a report."""
 
-import warnings
-from contextlib import contextmanager
-
 import numpy as np
 import pyarrow
 from pyarrow import csv
-from sklearn.callback import ProgressBar
 
 from skae import AutoencoderOutlierDetector, thresholds
+from skae._callbacks import ProgressBar
 from skae._command import columns as of_columns
 from skae._command import saved, tables
-from skae._command.errors import CommandError
+from skae._command.errors import CommandError, writing
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
 from skae._parts import trace_columns
@@ -44,12 +41,12 @@ def run(options, console, progress):
             table = tables.open_table(options.files[1])
         else:
             notes.append(
-                "the rows were scored that the detector was trained on: their p-values "
-                "are too large, and p-values of new rows are not"
+                "p-values are too large for the rows that the detector was trained on, "
+                "which are among those scored"
             )
     if options.save:
         saved.save(pipeline, options.save)
-    scored = _score(pipeline, table, options.features, rng, progress)
+    scored = _score(pipeline, table, options.features, rng, notes, progress)
     missing = np.count_nonzero(np.isnan(scored.scores))
     if missing:
         notes.append(f"{missing:,} rows without any value have no score")
@@ -82,29 +79,21 @@ def _train(options, table, rng, notes, progress):
         missing="mask",
         # Outliers are among the training rows if these are what is scored.
         trim=0.25 if len(options.files) == 1 else 0.0,
-        contamination=options.contamination,
+        contamination=options.contamination or "auto",
         random_state=options.random_state,
     )
-    if progress.visible:
-        detector.set_callbacks(ProgressBar())
     pipeline = of_columns.pipeline(chosen, detector)
-    with quiet():
-        pipeline.fit(rows)
-    detector.__dict__.pop("_skl_callbacks", None)
+    with of_columns.quiet():
+        # One after the other: a bar for the detector alone.
+        inputs = pipeline[0].fit_transform(rows)
+        if progress.visible:
+            detector.set_callbacks(ProgressBar())
+        detector.fit(inputs)
+    detector.set_callbacks()
     return pipeline
 
 
-@contextmanager
-def quiet():
-    """Leave out what scikit-learn says of columns that a user did not build."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
-        warnings.filterwarnings("ignore", "Skipping features without", UserWarning)
-        warnings.filterwarnings("ignore", "Column .* has standard", UserWarning)
-        yield
-
-
-def _score(pipeline, table, n_features, rng, progress):
+def _score(pipeline, table, n_features, rng, notes, progress):
     """Score a file chunk by chunk; what is kept of a row takes some 50 bytes."""
     chosen = of_columns.columns_of(pipeline)
     prepare, detector = pipeline[0], pipeline[1]
@@ -112,15 +101,22 @@ def _score(pipeline, table, n_features, rng, progress):
         [prepare], chosen.numbers + chosen.categories, detector.n_features_in_
     )
     parts, top, others = [], tables.Kept(N_TOP), tables.Kept(N_SAMPLE)
+    n_others = dict.fromkeys(chosen.numbers, 0)
     with progress("scoring", table) as advance:
         for chunk in advance(tables.chunks(table, chosen.categories)):
             lacking = [name for name in names if name not in chunk.columns]
             if lacking:
                 raise CommandError(f"{table.path} lacks the column {lacking[0]!r}.")
             rows = of_columns.frame(chunk, chosen, table.decimal)
+            for name in chosen.numbers:
+                n_others[name] += chunk[name].count() - rows[name].count()
             parts.append(_score_chunk(prepare, detector, rows, column, n_features))
             top.add(rows, parts[-1][0])
             others.add(rows, rng.random(len(rows)))
+    for name, count in n_others.items():
+        note = f"{name}: {of_columns.no_numbers(count)}"
+        if count and note not in notes:
+            notes.append(note)
     scores, p_values, worst, errors = map(np.concatenate, zip(*parts, strict=True))
     return Scored(
         scores,
@@ -143,8 +139,7 @@ def _score_chunk(prepare, detector, rows, column, n_features):
     errors = np.full((len(rows), n_features), np.nan, np.float32)
     known = ~of_columns.without_values(rows)
     if known.any():
-        with quiet():
-            inputs = prepare.transform(rows[known])
+        inputs = prepare.transform(rows[known])
         scores[known] = detector.score_samples(inputs)
         p_values[known] = thresholds.conformal_p_values(
             scores[known], detector.calibration_scores_
@@ -158,14 +153,11 @@ def _score_chunk(prepare, detector, rows, column, n_features):
 
 def _write(scored, path):
     """Write the file of scores."""
-    try:
-        with open(path, "wb") as file:
-            for i, lines in enumerate(scored.lines()):
-                # Much faster than pandas.
-                options = csv.WriteOptions(include_header=not i)
-                csv.write_csv(pyarrow.Table.from_pandas(lines), file, options)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error}") from error
+    with writing(path), open(path, "wb") as file:
+        for i, lines in enumerate(scored.lines()):
+            # Much faster than pandas.
+            options = csv.WriteOptions(include_header=not i)
+            csv.write_csv(pyarrow.Table.from_pandas(lines), file, options)
 
 
 def _print(console, scored, notes, options):

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from skae._command import page
-from skae._command.errors import CommandError
 from skae.inspection import (
     AlarmSignalDisplay,
     FeatureErrorDisplay,
@@ -30,8 +29,9 @@ def write_report(pipeline, scored, name, notes, path):
         page.bullets(notes),
         page.heading("The most abnormal rows"),
         page.paragraph(
-            "p-value: share of normal rows with a score as low. Why: the columns that "
-            "are restored worst, with their values and how many times the usual error."
+            "p-value: share of the rows held out from training with a score as low. "
+            "Why: the columns that are restored worst, with their values and how many "
+            "times the usual error."
         ),
         page.table(
             ["rank", "row", "score", "p-value", "why"],
@@ -49,15 +49,7 @@ def write_report(pipeline, scored, name, notes, path):
             "Loss of the training rows and of the rows held out, epoch by epoch.",
         ),
     )
-    write(html, path)
-
-
-def write(html, path):
-    """Write a page."""
-    try:
-        path.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error}") from error
+    page.write(html, path)
 
 
 def _pictures_of_scores(scored):

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+# Lines to write in one go.
+LINES = 50_000
+
 
 class Scored(NamedTuple):
     """Scores of a file; arrays have an entry for each of its rows.
@@ -83,7 +86,3 @@ def _text(value):
     if isinstance(value, str):
         return value
     return "missing" if np.isnan(value) else f"{value:.6g}"
-
-
-# Lines to write in one go.
-LINES = 50_000

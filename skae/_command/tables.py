@@ -1,12 +1,16 @@
 """Tables in CSV and Parquet files, read in chunks of text and numbers."""
 
+import codecs
 import gzip
+import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow
 from pyarrow import parquet
 
 from skae._command.errors import CommandError
@@ -18,9 +22,17 @@ HEAD_BYTES = 1 << 20
 
 DELIMITERS = ",;\t|"
 
+MISSING = ["", "?", "-", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None"]
+
+# What people write beside numbers.
+UNITS = r"^\s*(?:[$€£¥]|EUR|USD|GBP|CHF)?\s*|\s*(?:[%$€£¥]|EUR|USD|GBP|CHF)?\s*$"
+
 
 class Table(NamedTuple):
-    """A file of rows, and how it is written; None where the bytes of a row vary."""
+    """A file of rows, and how it is written.
+
+    ``bytes_per_row`` is None where only reading the file would tell.
+    """
 
     path: Path
     is_parquet: bool
@@ -28,6 +40,7 @@ class Table(NamedTuple):
     encoding: str = "utf-8-sig"
     delimiter: str = ","
     decimal: str = "."
+    blank_lines: int = 0
 
 
 def open_table(path):
@@ -36,40 +49,56 @@ def open_table(path):
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
+        if head[:4] == b"PAR1":
+            return Table(path, is_parquet=True)
         is_packed = head[:2] == b"\x1f\x8b"
-        if is_packed:
-            with gzip.open(path) as file:
-                head = file.read(HEAD_BYTES)
+        with (gzip.open if is_packed else open)(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+            file.seek(0)
+            encoding = _encoding(file)
     except (OSError, EOFError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
-    if head[:4] == b"PAR1":
-        return Table(path, is_parquet=True)
     if b"\0" in head:
         raise CommandError(f"{path} is neither text nor Parquet.")
     if not head.strip():
         raise CommandError(f"{path} is empty.")
-    table = _text_table(path, head)
-    if is_packed:
-        return table
-    return table._replace(bytes_per_row=len(head) / max(head.count(b"\n"), 1))
+    # The last line of the head may be cut within a character.
+    text = head.decode(encoding, errors="ignore")
+    delimiter, decimal = _punctuation(text)
+    above = text[: len(text) - len(text.lstrip())]
+    return Table(
+        path,
+        is_parquet=False,
+        bytes_per_row=None if is_packed else len(head) / max(head.count(b"\n"), 1),
+        encoding=encoding,
+        delimiter=delimiter,
+        decimal=decimal,
+        blank_lines=above.count("\n"),
+    )
 
 
-def _text_table(path, head):
-    encoding = "utf-8-sig"
+def _encoding(file):
+    """UTF-8, or else Latin-1, where every byte is a letter."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        # The last line may be cut within a character.
-        text = head[: head.rfind(b"\n") + 1 or None].decode(encoding)
+        while part := file.read(HEAD_BYTES):
+            decoder.decode(part)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        # Every byte is a character there.
-        encoding = "latin-1"
-        text = head.decode(encoding)
-    header, _, rows = text.partition("\n")
+        return "latin-1"
+    return "utf-8-sig"
+
+
+def _punctuation(text):
+    """Delimiter of the cells and decimal sign of the numbers."""
+    header, _, rows = text.lstrip().partition("\n")
     delimiter = max(DELIMITERS, key=header.count)
-    cells = pd.Series(rows.replace("\n", delimiter).split(delimiter)).str.strip(' "\r')
-    commas = cells.str.fullmatch(r"[-+]?\d+,\d+").sum()
-    points = cells.str.fullmatch(r"[-+]?\d+\.\d+").sum()
-    decimal = "," if delimiter != "," and commas > points else "."
-    return Table(path, False, None, encoding, delimiter, decimal)
+    cells = pd.Series(re.split(rf"[\n{re.escape(delimiter)}]", rows)).str.strip(' "\r')
+    with_commas = cells.str.fullmatch(r"[-+]?\d+(?:\.\d{3})*,\d+")
+    thousands = cells.str.fullmatch(r"[-+]?\d{1,3}(?:,\d{3})+")
+    n_commas = (with_commas & ~thousands).sum()
+    n_points = cells.str.fullmatch(r"[-+]?\d+\.\d+").sum()
+    return delimiter, "," if delimiter != "," and n_commas > n_points else "."
 
 
 def rows_about(table):
@@ -79,15 +108,20 @@ def rows_about(table):
     return table.path.stat().st_size / table.bytes_per_row
 
 
-def chunks(table, texts=None) -> Iterator[pd.DataFrame]:
+def chunks(table, texts=None, verbatim=()) -> Iterator[pd.DataFrame]:
     """Rows in data frames, indexed from 0 on.
 
-    Of text files, the columns ``texts`` stay text; None: all of them.
+    Of text files, the columns ``texts`` stay text; None: all of them. In those of
+    ``verbatim``, only an empty cell is a missing value.
     """
-    reader = _parquet_chunks if table.is_parquet else _text_chunks
     start = 0
     try:
-        for chunk in reader(table, texts):
+        parts = (
+            _parquet_chunks(table)
+            if table.is_parquet
+            else _text_chunks(table, texts, verbatim)
+        )
+        for chunk in parts:
             chunk.columns = chunk.columns.map(str)
             chunk.index = pd.RangeIndex(start, start + len(chunk))
             start += len(chunk)
@@ -95,31 +129,50 @@ def chunks(table, texts=None) -> Iterator[pd.DataFrame]:
     except (OSError, EOFError, ValueError, pd.errors.ParserError) as error:
         line = " ".join(str(error).split())
         raise CommandError(f"{table.path} cannot be read: {line}") from error
+    except pd.errors.ParserWarning as warning:
+        raise CommandError(
+            f"{table.path} cannot be read: its rows have more cells than its header "
+            "has names."
+        ) from warning
     if start == 0:
         raise CommandError(f"{table.path} has no rows below its header.")
 
 
-def _text_chunks(table, texts):
-    with pd.read_csv(
-        table.path,
-        sep=table.delimiter,
-        encoding=table.encoding,
-        dtype=str if texts is None else dict.fromkeys(texts, str),
-        # Otherwise a column may change its type within a chunk, with a warning.
-        low_memory=False,
-        na_values=["?", "-", ""],
-        skipinitialspace=True,
-        index_col=False,
-        chunksize=CHUNK_ROWS,
-        compression="infer" if table.path.suffix == ".gz" else None,
-    ) as reader:
-        yield from reader
+def _text_chunks(table, texts, verbatim):
+    options = {
+        "sep": table.delimiter,
+        "encoding": table.encoding,
+        "skipinitialspace": True,
+        "skiprows": table.blank_lines,
+        # Blank lines are rows too, so that rows have the numbers they have in the file.
+        "skip_blank_lines": False,
+        "index_col": False,
+        "compression": "gzip" if table.bytes_per_row is None else None,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        names = pd.read_csv(table.path, nrows=0, **options).columns
+        with pd.read_csv(
+            table.path,
+            dtype=str if texts is None else dict.fromkeys(texts, str),
+            keep_default_na=False,
+            na_values={n: [""] if n in verbatim else MISSING for n in names},
+            # Otherwise a column may change its type within a chunk, with a warning.
+            low_memory=False,
+            chunksize=CHUNK_ROWS,
+            **options,
+        ) as reader:
+            yield from reader
 
 
-def _parquet_chunks(table, texts):
+def _parquet_chunks(table):
     with parquet.ParquetFile(table.path) as file:
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise ValueError("two of its columns have the same name.")
         for batch in file.iter_batches(CHUNK_ROWS):
-            yield batch.to_pandas()
+            # Without an index that pandas may have kept in the file.
+            yield pyarrow.Table.from_batches([batch]).to_pandas(ignore_metadata=True)
 
 
 def sample(parts, size, rng):
@@ -150,10 +203,21 @@ class Kept:
 
 def numbers(column, decimal="."):
     """Float64 values of a column; NaN for what is no finite number."""
-    if column.dtype.kind not in "biuf":
-        text = column.astype("str").str.strip()
-        column = text.str.replace(",", ".", regex=False) if decimal == "," else text
-    values = pd.to_numeric(column, errors="coerce").to_numpy(
-        np.float64, na_value=np.nan
-    )
+    if column.dtype.kind in "iuf":
+        values = column.to_numpy(np.float64, na_value=np.nan)
+    else:
+        values = _parsed(column.astype("str"), decimal)
     return np.where(np.isfinite(values), values, np.nan)
+
+
+def _parsed(texts, decimal):
+    """Numbers in texts, with signs of thousands and units where they have them."""
+    values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    if decimal == "." and not np.isnan(values[texts.notna().to_numpy()]).any():
+        return values
+    cleaned = texts.str.replace(UNITS, "", regex=True)
+    thousands = "." if decimal == "," else ","
+    of_thousands = rf"(?<=\d){re.escape(thousands)}(?=\d{{3}}(?!\d))"
+    cleaned = cleaned.str.replace(of_thousands, "", regex=True)
+    cleaned = cleaned.str.replace(decimal, ".", regex=False)
+    return pd.to_numeric(cleaned, errors="coerce").to_numpy(np.float64, na_value=np.nan)
