@@ -32,11 +32,19 @@ def main(arguments=None):
     from skae._command.progress import Progress
 
     command = import_module(f"skae._command.{options.command or 'bundled'}")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # Names may have letters that a terminal or a pipe lacks.
+            stream.reconfigure(errors="replace")
     try:
         command.run(options, Console(), Progress())
-    except CommandError as error:
+        sys.stdout.flush()
+    except (CommandError, OSError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -88,7 +96,11 @@ def _add_score(commands):
         "is flagged if at most 5 %% of the rows held out from training score as low",
     )
     score.add_argument(
-        "--features", type=int, default=3, metavar="N", help="columns to name per row"
+        "--features",
+        type=int,
+        default=3,
+        metavar="N",
+        help="columns to name per row (default: 3)",
     )
     score.add_argument(
         "--out", type=Path, help="file of scores; by default NAME.scores.csv"
@@ -124,7 +136,9 @@ def _add_common(command):
         "--drop", nargs="+", default=[], metavar="COLUMN", help="columns not to use"
     )
     command.add_argument(
-        "--report", type=Path, help="HTML file; by default NAME.report.html"
+        "--report",
+        type=Path,
+        help="HTML file; by default NAME.report.html or NAME.comparison.html",
     )
     command.add_argument(
         "--random-state", type=int, default=argparse.SUPPRESS, help=RANDOM_STATE
@@ -133,9 +147,13 @@ def _add_common(command):
 
 def _share(text):
     """Share of outliers."""
-    if not 0 < float(text) <= 0.5:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value <= 0.5:
         raise argparse.ArgumentTypeError(f"must be in (0, 0.5]. Got {text}.")
-    return float(text)
+    return value
 
 
 def _check(parser, options):
@@ -156,7 +174,8 @@ def _check(parser, options):
             if getattr(options, name):
                 parser.error(f"--{name} is of the training, which --load leaves out.")
     stem = inputs[-1].name.removesuffix(".gz").rpartition(".")[0] or inputs[-1].name
-    options.report = options.report or Path(f"{stem}.report.html")
+    kind = "report" if options.command == "score" else "comparison"
+    options.report = options.report or Path(f"{stem}.{kind}.html")
     outputs = [options.report]
     if options.command == "score":
         options.out = options.out or Path(f"{stem}.scores.csv")
@@ -164,11 +183,16 @@ def _check(parser, options):
         inputs = [*inputs, options.load]
     taken = {path.resolve() for path in inputs if path}
     for path in filter(None, outputs):
-        if path.resolve() in taken:
+        if path.resolve() in taken or any(_is_same(path, other) for other in inputs):
             parser.error(f"{path} would be overwritten or written twice.")
         if path.is_dir() or not path.resolve().parent.is_dir():
             parser.error(f"{path} cannot be written: no such folder, or a folder.")
         taken.add(path.resolve())
+
+
+def _is_same(path, other):
+    """Whether two names are of one file."""
+    return bool(other) and path.exists() and other.exists() and path.samefile(other)
 
 
 if __name__ == "__main__":

@@ -192,8 +192,9 @@ def warn_of_spread(scale, names):
     outside = np.flatnonzero((scale < SPREAD[0]) | (scale > SPREAD[1]))
     if len(outside):
         first = outside[0]
+        more = f" (and {len(outside) - 1} more)" if len(outside) > 1 else ""
         _warn(
-            f"Column {names[first]} (and {len(outside) - 1} more) has standard "
+            f"Column {names[first]}{more} has standard "
             f"deviation {scale[first]:.3g}, outside {SPREAD[0]} to {SPREAD[1]}. "
             "Training needs columns of similar scale: put a StandardScaler in front."
         )

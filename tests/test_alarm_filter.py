@@ -12,7 +12,7 @@ import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.callback import ProgressBar
 from sklearn.ensemble import ExtraTreesClassifier, IsolationForest
 from sklearn.frozen import FrozenEstimator
@@ -393,7 +393,7 @@ def test_progress_bars_show_the_training(labelled, small, capsys):
 # What is refused
 
 
-class Deaf(BaseEstimator):
+class Deaf(ClassifierMixin, BaseEstimator):
     """A classifier that only predicts."""
 
     def fit(self, X, y):
@@ -483,3 +483,17 @@ class AnyLabels(AlarmFilter):
 @pytest.mark.filterwarnings("ignore:The detector flags none")
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_the_grossest_rows_do_not_stop_the_others(small):
+    rng = np.random.default_rng(0)
+    X = np.r_[rng.normal(size=(200, 3)), rng.normal(4, 1, size=(20, 3))]
+    y = np.r_[np.ones(200), -np.ones(20)]
+    detector = AlarmFilter(make_pipeline(StandardScaler(), small()), random_state=0)
+    labels = detector.fit(X, y).predict([[1e39, 0, 0], [0, 0, 0]])
+    assert labels[1] == 1
+
+
+def test_what_is_no_classifier_is_named(small):
+    with pytest.raises(TypeError, match=r"must be a classifier\. Got Iso"):
+        AlarmFilter(small(), IsolationForest()).fit([[0.0], [1]], [1, -1])

@@ -164,7 +164,7 @@ def test_models_are_saved_and_loaded(capsys):
     skae.io.save(pipeline[-1], "bare.skae")
     for path in ("shop.csv", "bare.skae", "nowhere.skae"):
         line = error_of(capsys, "score", "--load", path, "shop.csv", "--out", "o.csv")
-        assert "is no saved model" in line
+        assert "is no model that" in line
     import skops.io
 
     skops.io.dump(pipeline[0], "transformer.skae")
@@ -320,7 +320,7 @@ HOSTILE = {
         "no column can be used",
     ),
     "short.csv": (b"a,b\n1,2\n2,1\n3,3\n", "training needs 10"),
-    "rnames.csv": (b"a,b\n" + b"x,1,2\n" * 30, "more cells than its header"),
+    "rnames.csv": (b"a,b\n" + b"x,1,2\n" * 30, "more cells than its first"),
 }
 
 
@@ -437,7 +437,7 @@ def test_detectors_are_compared_on_a_labelled_file(tmp_path, capsys):
     assert f"{len(data) - n_train} rows test, 59 of them outliers" in out
     for name in ("AutoencoderOutlierDetector", "IsolationForest", "OneClassSVM"):
         assert name in out
-    page = Page(tmp_path / "wine.report.html")
+    page = Page(tmp_path / "wine.comparison.html")
     assert page.tags.count("img") == 7
     assert "IsolationForest" in page.text
 
@@ -544,6 +544,124 @@ def test_rows_have_the_numbers_that_they_have_in_the_file():
     table = tables.open_table("a.csv")
     (chunk,) = tables.chunks(table)
     assert list(chunk["a"]) == ["1", pytest.approx(np.nan, nan_ok=True), "3"]
+
+
+def test_numbers_are_german_where_commas_are_decimals():
+    rows = [f"{i};{i}.465;14,5{i % 10}" for i in range(1, 40)]
+    Path("a.csv").write_text("sep=;\nn;sum;price\n" + "\n".join(rows))
+    table = tables.open_table("a.csv")
+    assert (table.delimiter, table.decimal, table.lines_above) == (";", ",", 1)
+    (chunk,) = tables.chunks(table)
+    assert tables.numbers(chunk["sum"], ",")[0] == 1465
+    assert tables.numbers(chunk["price"], ",")[0] == 14.51
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Report of 2024\nname,size\n" + "a,1\n" * 30, "a title"),
+        ("0.5,0.7\n" + "1,2\n2,1\n" * 10, "lack a line of names"),
+        ("a b\n" + "1 2\n2 7\n" * 10, "delimiter"),
+        (",,x\n" + "1,2,3\n4,3,1\n" * 10, "a title"),
+    ],
+)
+def test_what_is_odd_about_a_file_is_said(text, expected, capsys):
+    Path("a.csv").write_text(text)
+    with contextlib.suppress(SystemExit):
+        main.main(["score", "a.csv"])
+    out, err = capsys.readouterr()
+    assert expected in " ".join((out + err).split())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "latin-1"])
+def test_excel_writes_other_files_too(encoding, capsys):
+    Path("a.csv").write_text(mixed(60).to_csv(index=False), encoding=encoding)
+    (chunk,) = tables.chunks(tables.open_table("a.csv"))
+    assert len(chunk) == 60
+    Path("book.xlsx").write_bytes(b"PK\3\4\0\0")
+    assert "export it as CSV" in error_of(capsys, "score", "book.xlsx")
+
+
+def test_values_that_training_did_not_know_are_named(capsys):
+    mixed().to_csv("old.csv", index=False)
+    new = mixed(50, seed=1).astype({"amount": object})
+    new.loc[:3, "shop"] = "west"
+    new.loc[:1, "amount"] = "lots"
+    new.loc[5, "amount"] = 1e308
+    new.to_csv("new.csv", index=False)
+    run("score", "old.csv", "new.csv")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "shop: values unknown from training, 4 of them" in out
+    assert "amount: values that are no finite numbers, 3 of them, are missing" in out
+
+
+def test_few_rows_bring_the_advice_that_the_threshold_is_rough(capsys):
+    mixed(250).to_csv("a.csv", index=False)
+    run("score", "a.csv")
+    assert "rest on 25 rows held out" in " ".join(capsys.readouterr().out.split())
+
+
+def test_markup_and_odd_names_do_nothing(capsys):
+    data = wine()
+    data["target"] = data["target"].replace({"sick": "[/]", "well": "[bold]ok"})
+    data = data.rename(columns={"alcohol": "[red]alcohol[/red]"})
+    data.to_csv("[b]wine.csv", index=False)
+    run("compare", "[b]wine.csv", "--label", "target")
+    assert "[b]wine.csv: target = [/] is the outlier" in capsys.readouterr().out
+    run("score", "[b]wine.csv")
+    assert "[red]alcohol[/red] = " in capsys.readouterr().out
+
+
+def test_rows_without_any_value_cannot_be_scored_alone(capsys):
+    table = mixed()[["amount", "ratio"]]
+    table.to_csv("a.csv", index=False)
+    run("score", "a.csv", "--save", "m")
+    table.iloc[:20].assign(amount=np.nan, ratio=np.nan).to_csv("b.csv", index=False)
+    capsys.readouterr()
+    assert "no row with a value" in error_of(capsys, "score", "--load", "m", "b.csv")
+
+
+def test_altered_models_are_refused(capsys):
+    import skops.io
+
+    mixed()[["amount", "ratio"]].to_csv("a.csv", index=False)
+    run("score", "a.csv", "--save", "m")
+    for spoil in (
+        lambda pipeline: delattr(pipeline[1], "offset_"),
+        lambda pipeline: setattr(pipeline[1], "calibration_scores_", "x"),
+        lambda pipeline: setattr(pipeline[0], "transformers", []),
+    ):
+        pipeline = saved.load("m")
+        spoil(pipeline)
+        skops.io.dump(pipeline, "n")
+        capsys.readouterr()
+        assert "is no model that" in error_of(capsys, "score", "--load", "n", "a.csv")
+
+
+def test_an_input_is_not_overwritten_by_another_name(capsys):
+    mixed(60).to_csv("a.csv", index=False)
+    os.link("a.csv", "b.csv")
+    assert "overwritten" in error_of(capsys, "score", "a.csv", "--out", "b.csv")
+
+
+def test_bytes_are_ignored(capsys):
+    table = mixed()[["amount", "ratio"]].assign(raw=[b"\xff\x00"] * 300)
+    table.to_parquet("a.parquet")
+    run("score", "a.parquet")
+    assert "raw: ignored, bytes" in capsys.readouterr().out
+
+
+def test_an_interrupted_training_makes_no_model(monkeypatch, capsys):
+    mixed().to_csv("a.csv", index=False)
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skae.core.training.run_chunk", interrupted, raising=False)
+    monkeypatch.setattr("skae.core.engine.train_member", interrupted)
+    run("score", "a.csv", "--save", "m", code=130)
+    assert "interrupted" in capsys.readouterr().err
+    assert not Path("m").exists()
 
 
 def test_letters_beyond_the_first_megabyte_are_read():

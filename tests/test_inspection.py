@@ -798,3 +798,84 @@ def test_maps_show_a_sample_of_many_rows():
     assert "5,000 of 11,000" in texts(display)
     places = {tuple(place) for place in display.ax_.collections[1].get_offsets()}
     assert places == {tuple(code) for code in codes[11_000:]}
+
+
+def test_columns_in_another_order_are_named_by_their_names(mixed_pipeline, mixed):
+    row = mixed.iloc[:1].assign(height=300.0)[mixed.columns[::-1]].assign(more=1)
+    (named,) = explain(mixed_pipeline, row, n_features=1)
+    assert named[0][0] == "height"
+
+
+def test_functions_of_frames_are_followed_by_name(labelled, small):
+    X, _ = labelled
+    swap = FunctionTransformer(lambda X: X[[NAMES[4], NAMES[1]]].assign(new=1.5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # A constant column.
+        pipeline = make_pipeline(swap, StandardScaler(), small()).fit(X)
+    assert list(feature_errors(pipeline, X).columns) == [NAMES[4], NAMES[1], "new"]
+
+
+def test_rows_may_be_lists(small, blobs):
+    rows, _ = blobs
+    detector = small().fit(rows)
+    few = rows[:3].tolist()
+    np.testing.assert_array_equal(
+        feature_errors(detector, few), detector.feature_errors(rows[:3])
+    )
+    drawn(ReconstructionDisplay.from_estimator(detector, few))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.array([1, -1, None], dtype="Int64"),
+        pd.array([1, -1, None], dtype="Float64"),
+        [1, -1, pd.NA],
+        [1, np.int8(-1), None],
+    ],
+)
+def test_missing_labels_of_any_kind_are_missing(labels):
+    found = _figure.check_partial_labels(labels, np.zeros(3))
+    np.testing.assert_array_equal(found, [1, -1, np.nan])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [True, None, True],
+        pd.array([True, None, True], dtype="boolean"),
+        ["1", "-1", None],
+        ["1", "-1", "1"],
+        [1, True, None],
+    ],
+)
+def test_what_only_looks_like_labels_is_refused(labels):
+    with pytest.raises(ValueError, match="y_true must hold"):
+        _figure.check_partial_labels(labels, np.zeros(3))
+
+
+def test_numbers_in_any_array_are_times_and_not_dates():
+    display = AlarmSignalDisplay.from_predictions(
+        None, [1.0, 2, 3], time=np.array([10, 20, 30], dtype=object)
+    )
+    np.testing.assert_array_equal(display.line_.get_xdata(), [10, 20, 30])
+    with pytest.raises(ValueError, match="must ascend and be finite"):
+        AlarmSignalDisplay.from_predictions(None, [1.0, 2], time=[1, np.inf])
+
+
+@pytest.mark.parametrize("value", [np.inf, 1.7e308])
+def test_huge_values_are_drawn(value):
+    errors = np.array([[1.0, 2], [value, 1]])
+    for kind in ("bar", "heatmap"):
+        drawn(FeatureErrorDisplay.from_predictions(None, errors, kind=kind))
+    scores = np.array([-value, 1.0, 2.0, value])
+    drawn(ScoreDistributionDisplay.from_predictions(None, scores, threshold=-value))
+    drawn(ThresholdCostDisplay.from_predictions([1, -1, 1, 1], scores))
+    drawn(ThresholdCostDisplay.from_predictions([1, -1], [-value, -value]))
+    drawn(AlarmSignalDisplay.from_predictions(None, scores, threshold=0.0))
+
+
+def test_axes_may_be_logarithmic_before(pipeline):
+    _, ax = plt.subplots()
+    ax.set_xscale("log")
+    drawn(LossCurveDisplay.from_estimator(pipeline, ax=ax))

@@ -12,7 +12,14 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.quality import adbench, autorec, hpc, tampering, thresholds
+from benchmarks.quality import (
+    adbench,
+    alarm_filter,
+    autorec,
+    hpc,
+    tampering,
+    thresholds,
+)
 from skae import AutoencoderOutlierDetector
 
 
@@ -128,3 +135,12 @@ def test_signals_of_anomalies_are_those_of_the_lecture(
     assert all(
         (tmp_path / f"{p}.png").exists() for p in ("alarms", "signals", "heatmap")
     )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Column 17")  # A rare kind of traffic, one-hot.
+def test_false_alarms_are_halved_by_a_second_stage(data_folder, monkeypatch):
+    monkeypatch.setenv("SKAE_DATA", str(data_folder))
+    found = alarm_filter.run(*alarm_filter.load(), seed=0)["2,000"]
+    assert found["filter"]["ratio"] < 0.5
+    assert found["lax"]["at_recall"] < 0.5 * found["detector"]["false_alarms"]

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.covariance import MinCovDet
 
+from skae import AutoencoderOutlierDetector
 from skae.core import robust
 
 
@@ -46,3 +47,21 @@ def test_as_many_rows_as_asked_are_kept(n_rows, n_features, share, equal):
 @pytest.mark.parametrize("n_features", [3, 1500])
 def test_the_sample_for_concentration_is_bounded(n_features):
     assert 1000 <= robust.sample_size(n_features) <= robust.MAX_FLOATS
+
+
+def test_few_rows_with_categories_have_a_threshold_that_works():
+    """Whatever optimum the concentration of a fold would end in."""
+
+    def rows(n_rows, seed):
+        rng = np.random.default_rng(seed)
+        kind = rng.choice(3, size=n_rows, p=[0.5, 0.27, 0.23])
+        other = rng.integers(2, size=n_rows)
+        numbers = rng.normal(size=(n_rows, 3)) + 0.8 * other[:, None]
+        return np.c_[numbers, np.eye(3)[kind], np.eye(2)[other]]
+
+    shift = [4, -4, 4, 0, 0, 0, 0, 0]
+    for seed in (1, 2):
+        detector = AutoencoderOutlierDetector(random_state=seed).fit(rows(120, seed))
+        new = rows(1000, seed + 100)
+        assert (detector.predict(new) == -1).mean() < 0.1
+        assert (detector.predict(new + shift) == -1).mean() > 0.9

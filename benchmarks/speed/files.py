@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -73,17 +74,22 @@ def main():
     path = (options.folder / "million.csv").resolve()
     if not path.exists():
         make_table(path)
-    medians = {}
+    medians, all_runs = {}, {}
     for name, arguments in COMMANDS.items():
         runs = [
             measure([*arguments, str(path)], options.folder)
             for _ in range(options.repeats)
         ]
+        all_runs[name] = [(round(s, 2), round(m)) for s, m in runs]
         seconds, megabytes = np.median(runs, axis=0).round(1).tolist()
         medians[name] = {"seconds": seconds, "megabytes": megabytes}
         print(f"{name:28} {seconds:.1f} s, {megabytes:.0f} MB", flush=True)
     if options.out:
-        options.out.write_text(json.dumps({"median": medians}, indent=1) + "\n")
+        report = {"cores": os.cpu_count(), "python": sys.version.split()[0]}
+        for package in ("jax", "pandas", "scikit-learn"):
+            report[package] = version(package)
+        report |= {"median": medians, "runs": all_runs}
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

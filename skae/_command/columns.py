@@ -48,6 +48,11 @@ class Columns(NamedTuple):
     categories: list[str]
     notes: list[str]
 
+    @property
+    def names(self):
+        """All that are used, in the order in which they enter the Pipeline."""
+        return self.numbers + self.categories
+
 
 def choose(table, decimal, drop):
     """Find out what each column holds."""
@@ -66,10 +71,24 @@ def choose(table, decimal, drop):
             getattr(found, kind).append(name)
         if note:
             found.notes.append(f"{name}: {note}")
+    doubt = _doubt(list(table.columns))
     if not found.numbers and not found.categories:
         reasons = "; ".join(found.notes) or "all are dropped"
-        raise CommandError(f"no column can be used ({reasons}).")
+        raise CommandError(f"no column can be used ({reasons}). {doubt}".strip())
+    if doubt:
+        found.notes.append(doubt)
     return found
+
+
+def _doubt(names):
+    """Say what looks wrong with the names of the columns."""
+    if len(names) == 1 and " " in names[0].strip():
+        return "Is the delimiter another than comma, semicolon, tab and bar?"
+    if sum(name.startswith("Unnamed: ") for name in names) > len(names) / 2:
+        return "The first line holds few names: is it a title?"
+    if not np.isnan(numbers(pd.Series(names))).any():
+        return "All names of columns are numbers: does the file lack a line of names?"
+    return ""
 
 
 def _kind(column, decimal):
@@ -79,6 +98,8 @@ def _kind(column, decimal):
         return None, "ignored, no values"
     if observed.dtype.kind == "M":
         return None, "ignored, dates"
+    if isinstance(observed.iloc[0], bytes):
+        return None, "ignored, bytes"
     if observed.dtype.kind != "b":
         values = numbers(observed, decimal)
         is_number = ~np.isnan(values)
@@ -159,10 +180,44 @@ def pipeline(columns, detector, *, impute=False):
     return Pipeline([("columns", prepare), ("detector", detector)])
 
 
+def made_up(columns):
+    """Make a row of the columns, without any value."""
+    return pd.DataFrame(np.nan, index=[0], columns=columns.names, dtype=object)
+
+
 def columns_of(pipeline):
     """Columns that a fitted Pipeline was made for."""
     used = {name: list(names) for name, _, names in pipeline[0].transformers}
     return Columns(used["numbers"], used["categories"], [])
+
+
+class Strange:
+    """Values that a fitted Pipeline can make nothing of."""
+
+    def __init__(self, pipeline, columns):
+        self.no_numbers = dict.fromkeys(columns.numbers, 0)
+        self.unseen = dict.fromkeys(columns.categories, 0)
+        self.known = {}
+        if columns.categories:
+            encoder = pipeline[0].named_transformers_["categories"][-1]
+            known = map(set, encoder.categories_)
+            self.known = dict(zip(columns.categories, known, strict=True))
+
+    def add(self, chunk, rows):
+        """Count them in rows, before and after they were made to enter."""
+        for name in self.no_numbers:
+            self.no_numbers[name] += chunk[name].count() - rows[name].count()
+        for name, known in self.known.items():
+            self.unseen[name] += (~rows[name].dropna().isin(known)).sum()
+
+    def notes(self):
+        """Yield a line for each column that has some."""
+        for name, count in self.no_numbers.items():
+            if count:
+                yield f"{name}: {no_numbers(count)}"
+        for name, count in self.unseen.items():
+            if count:
+                yield f"{name}: values unknown from training, {count:,} of them"
 
 
 def without_values(rows):

@@ -22,6 +22,19 @@ MAX_ROWS, MAX_TRAIN = 50_000, 10_000
 # Lines that are told apart in grey.
 STYLES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1)))
 
+CURVES = (
+    (
+        "ROC curves",
+        RocCurveDisplay.from_predictions,
+        {"xlabel": "share of inliers flagged", "ylabel": "share of outliers flagged"},
+    ),
+    (
+        "Precision against recall",
+        PrecisionRecallDisplay.from_predictions,
+        {"xlabel": "share of outliers flagged (recall)", "ylabel": "precision"},
+    ),
+)
+
 OURS = "AutoencoderOutlierDetector"
 
 
@@ -58,7 +71,7 @@ def run(options, console, progress):
             results[name] = measure(
                 pipeline, X.iloc[train], X.iloc[test], is_outlier[test]
             )
-    title = f"{table.path.name}: {options.label} = {', '.join(outlier)} is the outlier"
+    title = f"{table.name}: {options.label} = {', '.join(outlier)} is the outlier"
     console.print(table_of(title, results))
     for note in notes:
         console.print(f"- {note}", markup=False, highlight=False)
@@ -85,10 +98,11 @@ def _labels(rows, options, notes):
     if not labelled.all():
         notes.append(f"{(~labelled).sum():,} rows without a label are left out")
         rows = rows[labelled]
-    label = rows[options.label].astype("str").str.strip()
+    label = rows[options.label].astype("str").map(_name)
     counts = label.value_counts()
     found = ", ".join(f"{value} ({count:,})" for value, count in counts[:10].items())
-    outlier = options.outlier or _rarest(counts, options.label, found)
+    outlier = [_name(value) for value in options.outlier or ()]
+    outlier = outlier or _rarest(counts, options.label, found)
     unknown = [value for value in outlier if value not in counts.index]
     if unknown:
         raise CommandError(
@@ -100,6 +114,14 @@ def _labels(rows, options, notes):
             f"{options.label} needs inliers and outliers. The values are: {found}."
         )
     return rows, is_outlier, outlier
+
+
+def _name(label):
+    """Name of a label: 1 and 1.0 are the same."""
+    try:
+        return f"{float(label):g}"
+    except ValueError:
+        return label.strip()
 
 
 def _rarest(counts, name, found):
@@ -130,14 +152,13 @@ def split(is_outlier, contaminated, rng):
 def _report(results, X, is_outlier, title, notes, path):
     curves = [
         page.picture(
-            lambda ax, draw=draw: _curves(draw, ax, is_outlier, results),
+            lambda ax, draw=draw, axes=axes: _curves(
+                draw, axes, ax, is_outlier, results
+            ),
             f"{kind} of all detectors, with the outlier as the positive class.",
             size=(7.2, 4.8),
         )
-        for kind, draw in (
-            ("ROC curves", RocCurveDisplay.from_predictions),
-            ("Precision against recall", PrecisionRecallDisplay.from_predictions),
-        )
+        for kind, draw, axes in CURVES
     ]
     html = page.page(
         f"Detectors on {title}",
@@ -188,7 +209,8 @@ def _pictures(ours, X, y):
     )
 
 
-def _curves(draw, ax, is_outlier, results):
+def _curves(draw, axes, ax, is_outlier, results):
     for style, (name, measured) in zip(STYLES, results.items(), strict=False):
         draw(is_outlier, -measured.scores, ax=ax, name=name, curve_kwargs={"ls": style})
+    ax.set(**axes)
     ax.legend(fontsize="small")

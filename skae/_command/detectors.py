@@ -65,8 +65,10 @@ def measure(pipeline, X_train, X_test, is_outlier):
 def table_of(title, results):
     """Table of figures, the best of each column in bold."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    # What is between brackets is markup in a str.
+    table = Table(title=Text(title, "bold"), title_justify="left")
     table.add_column("detector")
     for heading in HEADINGS:
         table.add_column(heading, justify="right")

@@ -19,7 +19,14 @@ th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #ddd;
          vertical-align: top; overflow-wrap: break-word; }
 td.text { min-width: 12rem; }
 td.number { text-align: right; white-space: nowrap; }
-li { overflow-wrap: anywhere; }
+h1, li { overflow-wrap: anywhere; }
+@media (max-width: 40rem) {
+  thead { display: none; }
+  tr { display: block; border-bottom: 1px solid #ddd; padding: .4rem 0; }
+  td { display: inline-block; border: 0; padding: 0 .8rem 0 0; }
+  td.text { display: block; overflow-wrap: anywhere; }
+  td::before { content: attr(data-name) " "; color: #666; }
+}
 """
 
 
@@ -58,17 +65,19 @@ def bullets(lines):
 def table(headings, rows):
     """Table of plain cells; what is a number stands to the right."""
     head = "".join(f"<th>{escape(name)}</th>" for name in headings)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in rows)
+    body = "".join(f"<tr>{''.join(map(_cell, row, headings))}</tr>\n" for row in rows)
     return (
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}</tbody>\n</table></div>\n"
     )
 
 
-def _cell(value):
+def _cell(value, heading):
+    name = f'data-name="{escape(heading)}"'
     if isinstance(value, str):
-        return f'<td class="text">{escape(value)}</td>'
-    return f'<td class="number">{value:,.4g}</td>'
+        return f'<td class="text" {name}>{escape(value)}</td>'
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f'<td class="number" {name}>{shown}</td>'
 
 
 def picture(draw, alt, size=(7.2, 3.6)):

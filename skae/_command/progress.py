@@ -29,9 +29,11 @@ class Progress:
     @contextmanager
     def __call__(self, what, table):
         """Yield a function that passes chunks of a table on and counts their rows."""
+        from rich.markup import escape
+
         with self._bar() as bar:
             task = bar.add_task(
-                f"{what} {table.path.name}", total=tables.rows_about(table)
+                escape(f"{what} {table.name}"), total=tables.rows_about(table)
             )
 
             def advance(chunks):

@@ -3,7 +3,8 @@
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
-from skae import AutoencoderOutlierDetector
+from skae import AutoencoderOutlierDetector, thresholds
+from skae._command import columns as of_columns
 from skae._command.errors import CommandError, writing
 
 
@@ -23,17 +24,29 @@ def load(path):
 
     try:
         pipeline = skops.io.load(path, trusted=TRUSTED_TYPES)
+        _try(pipeline)
     except Exception as error:
-        # Files of any content come here, and skops raises what it runs into.
+        # Files of any content come here, and raise whatever they run into.
         line = " ".join(str(error).split())
-        raise CommandError(f"{path} is no saved model: {line}") from error
-    is_ours = (
+        raise CommandError(
+            f"{path} is no model that `python -m skae score` saved: {line}"
+        ) from error
+    return pipeline
+
+
+def _try(pipeline):
+    """Do what scoring does, with a made-up row."""
+    if not (
         isinstance(pipeline, Pipeline)
         and len(pipeline) == 2
         and isinstance(pipeline[0], ColumnTransformer)
-        and [name for name, *_ in pipeline[0].transformers] == ["numbers", "categories"]
         and isinstance(pipeline[1], AutoencoderOutlierDetector)
-    )
-    if not is_ours:
-        raise CommandError(f"{path} is no model that `python -m skae score` saved.")
-    return pipeline
+    ):
+        raise TypeError("it holds something else.")
+    columns = of_columns.columns_of(pipeline)
+    row = of_columns.made_up(columns)
+    row[columns.numbers] = 0.0
+    detector = pipeline[1]
+    scores = pipeline.decision_function(row)
+    thresholds.conformal_p_values(scores, detector.calibration_scores_)
+    detector.feature_errors(pipeline[0].transform(row))

@@ -1,8 +1,11 @@
 """Score the rows of a file: ranks, p-values, reasons, and a report."""
 
+import warnings
+
 import numpy as np
 import pyarrow
 from pyarrow import csv
+from sklearn.exceptions import ConvergenceWarning
 
 from skae import AutoencoderOutlierDetector, thresholds
 from skae._callbacks import ProgressBar
@@ -11,14 +14,17 @@ from skae._command import saved, tables
 from skae._command.errors import CommandError, writing
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
-from skae._parts import trace_columns
 from skae._ranking import worst_features
+from skae._tracing import trace
 from skae.inspection._explanations import errors_by_column
 
 # More rows make the training no longer, and hardly better.
 MAX_TRAIN = 100_000
 
 MIN_TRAIN = 10
+
+# A threshold of fewer rows is rough.
+FEW = 200
 
 # Rows kept for the pictures: the most abnormal, and a random sample.
 N_TOP, N_SAMPLE = 500, 2000
@@ -41,17 +47,17 @@ def run(options, console, progress):
             table = tables.open_table(options.files[1])
         else:
             notes.append(
-                "p-values are too large for the rows that the detector was trained on, "
-                "which are among those scored"
+                "these rows also trained the detector, so their p-values are not to be "
+                "trusted; those of new rows are"
             )
     if options.save:
         saved.save(pipeline, options.save)
     scored = _score(pipeline, table, options.features, rng, notes, progress)
-    missing = np.count_nonzero(np.isnan(scored.scores))
+    missing = np.count_nonzero(~scored.has_score)
     if missing:
         notes.append(f"{missing:,} rows without any value have no score")
     _write(scored, options.out)
-    write_report(pipeline, scored, table.path.name, notes, options.report)
+    write_report(pipeline, scored, table.name, notes, options.report)
     _print(console, scored, notes, options)
 
 
@@ -88,8 +94,20 @@ def _train(options, table, rng, notes, progress):
         inputs = pipeline[0].fit_transform(rows)
         if progress.visible:
             detector.set_callbacks(ProgressBar())
-        detector.fit(inputs)
+        # A model of which half is trained must not be taken for a whole one.
+        warnings.filterwarnings("error", "Training was interr", ConvergenceWarning)
+        try:
+            detector.fit(inputs)
+        except ConvergenceWarning as warning:
+            raise KeyboardInterrupt from warning
     detector.set_callbacks()
+    n_calibration = len(detector.calibration_scores_)
+    if n_calibration < FEW:
+        notes.append(
+            f"threshold and p-values rest on {n_calibration} rows held out from "
+            "training: the share of rows that are flagged may differ much from "
+            f"{options.contamination or 0.05:.0%}"
+        )
     return pipeline
 
 
@@ -97,26 +115,22 @@ def _score(pipeline, table, n_features, rng, notes, progress):
     """Score a file chunk by chunk; what is kept of a row takes some 50 bytes."""
     chosen = of_columns.columns_of(pipeline)
     prepare, detector = pipeline[0], pipeline[1]
-    names, column = trace_columns(
-        [prepare], chosen.numbers + chosen.categories, detector.n_features_in_
-    )
+    _, names, column = trace(prepare, [prepare], of_columns.made_up(chosen))
     parts, top, others = [], tables.Kept(N_TOP), tables.Kept(N_SAMPLE)
-    n_others = dict.fromkeys(chosen.numbers, 0)
+    strange = of_columns.Strange(pipeline, chosen)
     with progress("scoring", table) as advance:
         for chunk in advance(tables.chunks(table, chosen.categories)):
-            lacking = [name for name in names if name not in chunk.columns]
+            lacking = [name for name in chosen.names if name not in chunk.columns]
             if lacking:
                 raise CommandError(f"{table.path} lacks the column {lacking[0]!r}.")
             rows = of_columns.frame(chunk, chosen, table.decimal)
-            for name in chosen.numbers:
-                n_others[name] += chunk[name].count() - rows[name].count()
+            strange.add(chunk, rows)
             parts.append(_score_chunk(prepare, detector, rows, column, n_features))
             top.add(rows, parts[-1][0])
             others.add(rows, rng.random(len(rows)))
-    for name, count in n_others.items():
-        note = f"{name}: {of_columns.no_numbers(count)}"
-        if count and note not in notes:
-            notes.append(note)
+    notes += [note for note in strange.notes() if note not in notes]
+    if np.isnan(top.keys).all():
+        raise CommandError(f"{table.path} has no row with a value to score.")
     scores, p_values, worst, errors = map(np.concatenate, zip(*parts, strict=True))
     return Scored(
         scores,
@@ -147,7 +161,8 @@ def _score_chunk(prepare, detector, rows, column, n_features):
         by_column = errors_by_column(detector, inputs, column)
         ranked = worst_features(by_column, n_features)
         worst[known] = ranked
-        errors[known] = np.take_along_axis(by_column, ranked, axis=1)
+        largest = np.take_along_axis(by_column, ranked, axis=1)
+        errors[known] = np.minimum(largest, np.finfo(np.float32).max)
     return scores, p_values, worst, errors
 
 
@@ -181,7 +196,7 @@ def _print(console, scored, notes, options):
     for note in notes:
         console.print(escape(f"- {note}"), highlight=False)
     console.print(
-        f"{scored.is_flagged.sum():,} of {len(scored.scores):,} rows are flagged. "
+        f"{scored.is_flagged.sum():,} of {scored.has_score.sum():,} rows are flagged. "
         f"All rows: {options.out}. Pictures: {options.report}.",
         markup=False,
         highlight=False,

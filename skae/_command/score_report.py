@@ -12,33 +12,32 @@ from skae.inspection import (
     ScoreDistributionDisplay,
 )
 
-# Rows that the report names.
-N_NAMED = 50
+# Rows that the report names: at least, and at most.
+N_NAMED = (10, 50)
 
 
 def write_report(pipeline, scored, name, notes, path):
     """Write the page of a scored file."""
-    n_flagged, n_rows = scored.is_flagged.sum(), len(scored.scores)
+    n_flagged = int(scored.is_flagged.sum())
     html = page.page(
         f"Outliers in {name}",
         page.paragraph(
-            f"{n_flagged:,} of {n_rows:,} rows are flagged: their scores are below the "
-            f"threshold {scored.offset:.4g}. The lower a score, the more abnormal the "
-            "row."
+            f"{n_flagged:,} of {scored.has_score.sum():,} rows are flagged: their "
+            f"scores are below the threshold {scored.offset:.4g}. The lower a score, "
+            "the more abnormal the row."
         ),
         page.bullets(notes),
         page.heading("The most abnormal rows"),
         page.paragraph(
             "p-value: share of the rows held out from training with a score as low. "
-            "Why: the columns that are restored worst, with their values and how many "
-            "times the usual error."
+            "Why: the columns that are restored worse than usual, with their values "
+            "and how many times the usual error."
         ),
         page.table(
-            ["rank", "row", "score", "p-value", "why"],
+            ["rank", "row", "flagged", "score", "p-value", "why"],
             [
-                (rank, row + 1, scored.scores[row], scored.p_values[row], why)
-                for rank, row in enumerate(scored.worst_rows[:N_NAMED], 1)
-                for why in [", ".join(scored.reasons(row))]
+                _line(scored, rank, row)
+                for rank, row in enumerate(scored.worst_rows[: _n_named(n_flagged)], 1)
             ],
         ),
         *_pictures_of_scores(scored),
@@ -52,8 +51,32 @@ def write_report(pipeline, scored, name, notes, path):
     page.write(html, path)
 
 
+def _n_named(n_flagged):
+    """Rows to name: those that are flagged, but not too many nor too few."""
+    return int(np.clip(n_flagged, *N_NAMED))
+
+
+def _line(scored, rank, row):
+    return (
+        rank,
+        int(row) + 1,
+        "yes" if scored.is_flagged[row] else "no",
+        float(scored.scores[row]),
+        float(scored.p_values[row]),
+        ", ".join(scored.reasons(row)),
+    )
+
+
 def _pictures_of_scores(scored):
-    known = scored.scores[~np.isnan(scored.scores)]
+    known = scored.scores[scored.has_score]
+    numbers = np.flatnonzero(scored.has_score) + 1
+
+    def draw_signal(ax):
+        AlarmSignalDisplay.from_predictions(
+            None, known, threshold=scored.offset, time=numbers, ax=ax
+        )
+        ax.set_xlabel("row")
+
     return (
         page.heading("Scores"),
         page.picture(
@@ -64,9 +87,7 @@ def _pictures_of_scores(scored):
             f"{scored.is_flagged.sum():,} are below.",
         ),
         page.picture(
-            lambda ax: AlarmSignalDisplay.from_predictions(
-                None, known, threshold=scored.offset, ax=ax
-            ),
+            draw_signal,
             "Anomaly signal, minus the score, of the rows in the order of the file. "
             "Dots are rows that are flagged.",
         ),
@@ -83,28 +104,18 @@ def _pictures_of_rows(pipeline, scored):
     y = np.r_[-np.ones(len(flagged)), np.ones(len(others))]
     if not len(rows):
         return ()
-    shown = (
-        f"{len(flagged):,} flagged rows and {len(others):,} others, chosen at random"
-    )
+    shown = f"{len(flagged):,} flagged rows and {len(others):,} others"
     parts = [
         page.heading("Columns"),
         page.picture(
             lambda ax: FeatureErrorDisplay.from_estimator(pipeline, rows, y, ax=ax),
-            f"Mean errors of the worst columns, of {shown}.",
+            f"Mean errors of the worst columns, of {shown}. A few extreme rows may "
+            "rule a mean.",
             size=(7.2, 4.8),
         ),
     ]
     if len(flagged):
-        parts.append(
-            page.picture(
-                lambda ax: FeatureErrorDisplay.from_estimator(
-                    pipeline, scored.top.loc[flagged], kind="heatmap", ax=ax
-                ),
-                f"Errors of the {len(flagged):,} most abnormal flagged rows, the most "
-                "abnormal to the left.",
-                size=(7.2, 4.8),
-            )
-        )
+        parts.append(_heat_map(pipeline, scored.top.loc[flagged]))
     return (
         *parts,
         page.picture(
@@ -112,4 +123,17 @@ def _pictures_of_rows(pipeline, scored):
             f"Map of the codes of {shown}.",
             size=(7.2, 4.8),
         ),
+    )
+
+
+def _heat_map(pipeline, rows):
+    def draw(ax):
+        FeatureErrorDisplay.from_estimator(pipeline, rows, kind="heatmap", ax=ax)
+        ax.set_xlabel("flagged rows by rank, from 0")
+
+    return page.picture(
+        draw,
+        f"Errors of the {len(rows):,} most abnormal flagged rows, the most abnormal to "
+        "the left. Missing cells are white.",
+        size=(7.2, 4.8),
     )

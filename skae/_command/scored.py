@@ -27,6 +27,11 @@ class Scored(NamedTuple):
     others: pd.DataFrame
 
     @property
+    def has_score(self):
+        """Whether each row has a score; rows without any value have none."""
+        return ~np.isnan(self.scores)
+
+    @property
     def is_flagged(self):
         """Whether each row is an outlier; rows without a score are not."""
         return self.scores < self.offset
@@ -50,7 +55,8 @@ class Scored(NamedTuple):
         """Say which columns of a top row are abnormal, with values and errors."""
         words = []
         for j, error in zip(self.worst[row], self.errors[row], strict=True):
-            if not np.isnan(error):
+            # What is restored better than usual is no reason.
+            if error > 1:
                 value = _text(self.top.loc[row, self.names[j]])
                 times = f"{error:,.0f}" if error >= 10 else f"{error:.2g}"
                 words.append(f"{self.names[j]} = {value} ({times}x)")

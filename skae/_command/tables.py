@@ -24,6 +24,8 @@ DELIMITERS = ",;\t|"
 
 MISSING = ["", "?", "-", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None"]
 
+LARGEST = 1e150
+
 # What people write beside numbers.
 UNITS = r"^\s*(?:[$€£¥]|EUR|USD|GBP|CHF)?\s*|\s*(?:[%$€£¥]|EUR|USD|GBP|CHF)?\s*$"
 
@@ -40,7 +42,12 @@ class Table(NamedTuple):
     encoding: str = "utf-8-sig"
     delimiter: str = ","
     decimal: str = "."
-    blank_lines: int = 0
+    lines_above: int = 0
+
+    @property
+    def name(self):
+        """Name of the file, in letters that can be written."""
+        return self.path.name.encode(errors="replace").decode()
 
 
 def open_table(path):
@@ -58,14 +65,18 @@ def open_table(path):
             encoding = _encoding(file)
     except (OSError, EOFError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
-    if b"\0" in head:
+    if head[:4] == b"PK\3\4":
+        raise CommandError(f"{path} is an Excel or zip file: export it as CSV.")
+    if b"\0" in head and encoding != "utf-16":
         raise CommandError(f"{path} is neither text nor Parquet.")
     if not head.strip():
         raise CommandError(f"{path} is empty.")
     # The last line of the head may be cut within a character.
     text = head.decode(encoding, errors="ignore")
-    delimiter, decimal = _punctuation(text)
-    above = text[: len(text) - len(text.lstrip())]
+    # Excel may name the delimiter above the header.
+    table = re.sub(r"\A\s*(?:sep=.\s*\n)?\s*", "", text)
+    delimiter, decimal = _punctuation(table)
+    above = text[: len(text) - len(table)]
     return Table(
         path,
         is_parquet=False,
@@ -73,12 +84,15 @@ def open_table(path):
         encoding=encoding,
         delimiter=delimiter,
         decimal=decimal,
-        blank_lines=above.count("\n"),
+        lines_above=above.count("\n"),
     )
 
 
 def _encoding(file):
-    """UTF-8, or else Latin-1, where every byte is a letter."""
+    """UTF-16 by its mark, UTF-8, or else Latin-1, where every byte is a letter."""
+    if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         while part := file.read(HEAD_BYTES):
@@ -91,13 +105,14 @@ def _encoding(file):
 
 def _punctuation(text):
     """Delimiter of the cells and decimal sign of the numbers."""
-    header, _, rows = text.lstrip().partition("\n")
+    header, _, rows = text.partition("\n")
     delimiter = max(DELIMITERS, key=header.count)
     cells = pd.Series(re.split(rf"[\n{re.escape(delimiter)}]", rows)).str.strip(' "\r')
     with_commas = cells.str.fullmatch(r"[-+]?\d+(?:\.\d{3})*,\d+")
     thousands = cells.str.fullmatch(r"[-+]?\d{1,3}(?:,\d{3})+")
     n_commas = (with_commas & ~thousands).sum()
-    n_points = cells.str.fullmatch(r"[-+]?\d+\.\d+").sum()
+    with_points = cells.str.fullmatch(r"[-+]?\d+\.\d+")
+    n_points = (with_points & ~cells.str.fullmatch(r"[-+]?\d{1,3}\.\d{3}")).sum()
     return delimiter, "," if delimiter != "," and n_commas > n_points else "."
 
 
@@ -131,8 +146,8 @@ def chunks(table, texts=None, verbatim=()) -> Iterator[pd.DataFrame]:
         raise CommandError(f"{table.path} cannot be read: {line}") from error
     except pd.errors.ParserWarning as warning:
         raise CommandError(
-            f"{table.path} cannot be read: its rows have more cells than its header "
-            "has names."
+            f"{table.path} cannot be read: its rows have more cells than its first "
+            "line has names. Is that a title, or does a column lack its name?"
         ) from warning
     if start == 0:
         raise CommandError(f"{table.path} has no rows below its header.")
@@ -143,7 +158,7 @@ def _text_chunks(table, texts, verbatim):
         "sep": table.delimiter,
         "encoding": table.encoding,
         "skipinitialspace": True,
-        "skiprows": table.blank_lines,
+        "skiprows": table.lines_above,
         # Blank lines are rows too, so that rows have the numbers they have in the file.
         "skip_blank_lines": False,
         "index_col": False,
@@ -207,7 +222,8 @@ def numbers(column, decimal="."):
         values = column.to_numpy(np.float64, na_value=np.nan)
     else:
         values = _parsed(column.astype("str"), decimal)
-    return np.where(np.isfinite(values), values, np.nan)
+    # The square of a larger one is no number.
+    return np.where(np.abs(values) < LARGEST, values, np.nan)
 
 
 def _parsed(texts, decimal):
@@ -217,7 +233,7 @@ def _parsed(texts, decimal):
         return values
     cleaned = texts.str.replace(UNITS, "", regex=True)
     thousands = "." if decimal == "," else ","
-    of_thousands = rf"(?<=\d){re.escape(thousands)}(?=\d{{3}}(?!\d))"
+    of_thousands = rf"(?<=\d)[{re.escape(thousands)}'\u2019\u00a0 ](?=\d{{3}}(?!\d))"
     cleaned = cleaned.str.replace(of_thousands, "", regex=True)
     cleaned = cleaned.str.replace(decimal, ".", regex=False)
     return pd.to_numeric(cleaned, errors="coerce").to_numpy(np.float64, na_value=np.nan)

@@ -133,12 +133,16 @@ def split_rows(
 
 
 def _split(
-    parameters: Mapping[str, Any], rows: Rows, order: np.ndarray, held_out: Rows | None
+    parameters: Mapping[str, Any],
+    rows: Rows,
+    order: np.ndarray,
+    held_out: Rows | None,
+    trusted: Statistics | None = None,
 ) -> Split:
     """Train on the rows in ``order``, which is random, and sample its first ones."""
     n_rows, n_features = rows.X.shape
     if parameters["trim"] > 0:
-        order = order[_trusted(rows.select(order), 1 - parameters["trim"])]
+        order = order[_trusted(rows.select(order), 1 - parameters["trim"], trusted)]
     train = rows if len(order) == n_rows else rows.select(np.sort(order))
     width = n_features + architecture(parameters, n_features)["latent_dim"]
     n_sample = min(scoring.MAX_STATISTICS_ROWS, scoring.MAX_STATISTICS_FLOATS // width)
@@ -167,15 +171,19 @@ def extremes(X: Any) -> tuple[float, float]:
     return float(min(lows)), float(max(highs))
 
 
-def _trusted(rows: Rows, share: float) -> np.ndarray:
-    """Return indices of the share of the rows that look normal together."""
+def _trusted(rows: Rows, share: float, trusted: Statistics | None) -> np.ndarray:
+    """Return indices of the share of the rows that look normal together.
+
+    Normal is what the Gaussian ``trusted`` says, or one that these rows make.
+    """
     sample = slice(robust.sample_size(rows.X.shape[1]))
     X, weight = batching.take(rows.X, sample), rows.weight[sample]
     ball = scoring.ball(X, weight)
 
-    u = scoring.standardised(X.astype(np.float64), ball)
-    kept = robust.concentrate(gaussian.completed(u, weight), weight, share)
-    trusted = gaussian.fit(u[kept], weight[kept])
+    if not trusted:
+        u = scoring.standardised(X.astype(np.float64), ball)
+        kept = robust.concentrate(gaussian.completed(u, weight), weight, share)
+        trusted = gaussian.fit(u[kept], weight[kept])
     energies = np.concatenate(
         [
             gaussian.energies(
@@ -391,21 +399,26 @@ def cross_fitted_scores(
     For few rows, of which none are held out: the scores of rows that a wide network
     has learnt say nothing about new ones. Every fold has a network of its own, but
     the units of ``model``, which depend on how well the training rows were learnt.
+    It trusts the rows that ``model`` trusts. Concentration ends in one of many optima,
+    and rows of a category that one of them leaves out would be outliers of this fold
+    alone.
     """
     units = {
         name: model.statistics[name][:1]
         for name in scoring.HOST_STATISTICS
         if name in model.statistics
     }
+    shared = {name: array[0] for name, array in model.statistics.items()}
+    trusted = scoring.part(shared, "robust")
     n_rows = rows.X.shape[0]
     scores = np.empty(n_rows)
     order = batching.permutation(n_rows, np.random.default_rng(seed))
     for fold in np.array_split(order, min(N_FOLDS, n_rows)):
-        split = _split(parameters, rows, order[~np.isin(order, fold)], None)
+        split = _split(parameters, rows, order[~np.isin(order, fold)], None, trusted)
         member = train_member(parameters, split, seed=seed)
         if member.ending == "interrupted":
             raise KeyboardInterrupt
-        part = build(parameters, split, [member])
+        part = build(parameters, split, [member], trusted)
         part = part._replace(statistics=part.statistics | units)
         scores[fold] = score_rows(part, batching.take(rows.X, fold))
     return scores
@@ -426,12 +439,19 @@ def _stack(members: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return {name: np.stack([m[name] for m in members]) for name in members[0]}
 
 
-def build(parameters: Mapping[str, Any], split: Split, members: list[Member]) -> Model:
+def build(
+    parameters: Mapping[str, Any],
+    split: Split,
+    members: list[Member],
+    trusted: Statistics | None = None,
+) -> Model:
     """Measure what scoring needs, and put the fitted parts together."""
     shape = architecture(parameters, split.sample.X.shape[1])
     score = parameters["anomaly_score"]
     network = NetworkConfig(**shape)
-    shared = scoring.shared_statistics(*split.sample, split.ball, score=score)
+    shared = scoring.shared_statistics(
+        *split.sample, split.ball, score=score, trusted=trusted
+    )
     own = [
         scoring.fit_statistics(
             member.weights, shared, *split.sample, network=network, score=score

@@ -26,12 +26,15 @@ def concentrate(v: np.ndarray, weight: np.ndarray, share: float) -> np.ndarray:
     the nearest rows, fit them again.
     """
     kept = np.arange(len(v))
-    n_kept = max(2, round(share * len(v)))
     for _ in range(STEPS):
         previous = kept
-        fitted = gaussian.fit(v[kept], weight[kept])
-        order = np.argsort(gaussian.energies(v, fitted), kind="stable")
-        kept = np.sort(order[:n_kept])
+        kept = nearest(v, gaussian.fit(v[kept], weight[kept]), share)
         if np.array_equal(kept, previous):
             break
     return kept
+
+
+def nearest(v: np.ndarray, center: gaussian.Statistics, share: float) -> np.ndarray:
+    """Return indices of the share of rows that a Gaussian fits best."""
+    n_kept = max(2, round(share * len(v)))
+    return np.sort(np.argsort(gaussian.energies(v, center), kind="stable")[:n_kept])

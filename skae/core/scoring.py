@@ -138,7 +138,7 @@ def representation(
     return jnp.concatenate([inside - module.decode(code), code], axis=-1)
 
 
-def _part(statistics: Statistics, prefix: str) -> Statistics:
+def part(statistics: Statistics, prefix: str) -> Statistics:
     """Statistics of one Gaussian."""
     start = f"{prefix}_"
     return {
@@ -176,7 +176,7 @@ def joint_distance(
     """Root of the joint energy: Mahalanobis of residual and code, and displacement."""
     away = x - project(x, statistics)
     v = representation(module, statistics, x) - statistics["joint_mean"]
-    joint = _part(statistics, "joint")
+    joint = part(statistics, "joint")
     seen = observed
     if observed is not None:
         n_codes = v.shape[1] - x.shape[1]
@@ -196,7 +196,7 @@ def latent_distance(
     inside = project(x, statistics)
     code = module.encode(inside) - statistics["latent_mean"]
     away = root_mean_square((x - inside) / statistics["scale"], observed)
-    latent = _part(statistics, "latent")
+    latent = part(statistics, "latent")
     return jnp.hypot(gaussian.distance(code, latent), away)[:, None]
 
 
@@ -246,7 +246,7 @@ def mahalanobis_distance(
     """Robust Mahalanobis distance of the row, and of its displacement."""
     del module
     inside = project(x, statistics)
-    trusted = _part(statistics, "robust")
+    trusted = part(statistics, "robust")
     u = standardised(inside, statistics) - trusted["mean"]
     away = (x - inside) / statistics["scale"]
     return jnp.hypot(
@@ -495,9 +495,18 @@ def _as_ball(center: np.ndarray, scale: np.ndarray, farthest: float) -> Statisti
 
 
 def shared_statistics(
-    X: np.ndarray, weight: np.ndarray, ball_statistics: Statistics, *, score: str
+    X: np.ndarray,
+    weight: np.ndarray,
+    ball_statistics: Statistics,
+    *,
+    score: str,
+    trusted: Statistics | None = None,
 ) -> Statistics:
-    """Ball, remembered rows and trusted Gaussian: all that needs no network."""
+    """Ball, remembered rows and trusted Gaussian: all that needs no network.
+
+    The rows to trust are those that the Gaussian ``trusted`` fits best, if there is
+    one.
+    """
     width = X.shape[1]
     statistics = dict(ball_statistics)
     if score in ("nearest", "combined"):
@@ -509,7 +518,10 @@ def shared_statistics(
         few = slice(robust.sample_size(width))
         u = standardised(X[few].astype(np.float64), ball_statistics)
         complete = gaussian.completed(u, weight[few])
-        kept = robust.concentrate(complete, weight[few], ROBUST_SHARE)
+        if trusted:
+            kept = robust.nearest(complete, trusted, ROBUST_SHARE)
+        else:
+            kept = robust.concentrate(complete, weight[few], ROBUST_SHARE)
         statistics |= _prefixed("robust", gaussian.fit(u[kept], weight[few][kept]))
     return statistics
 
@@ -596,7 +608,7 @@ def _units(
         [
             squared[: len(rows)].mean(axis=1, where=observed),
             memory.leave_one_out(rows, None if observed.all() else observed),
-            gaussian.energies(u, _part(statistics, "robust")),
+            gaussian.energies(u, part(statistics, "robust")),
         ]
     )
     weight = weight[: len(rows)]

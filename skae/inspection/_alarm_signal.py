@@ -1,5 +1,7 @@
 """The score over time, with the threshold and what is known of the rows."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
@@ -8,6 +10,7 @@ from skae._parts import offset_of, require_scores
 from skae._validation import check_scores
 from skae.inspection._figure import (
     ABNORMAL,
+    LARGEST,
     NORMAL,
     UNKNOWN,
     axes_of,
@@ -213,14 +216,12 @@ class AlarmSignalDisplay:
 def _finite_signal(scores, threshold):
     """Minus the scores; infinite ones beyond the others and beyond the threshold."""
     signal = -scores
-    inside = signal[np.isfinite(signal)]
-    if threshold is not None and np.isfinite(threshold):
+    inside = signal[np.abs(signal) < LARGEST]
+    if threshold is not None and abs(threshold) < LARGEST:
         inside = np.append(inside, -threshold)
     low, high = inside.min(initial=0), inside.max(initial=0)
     margin = (high - low) / 20 or 1.0
-    signal[signal == np.inf] = high + margin
-    signal[signal == -np.inf] = low - margin
-    return signal
+    return np.clip(signal, low - margin, high + margin)
 
 
 def _check_time(time, scores):
@@ -229,24 +230,28 @@ def _check_time(time, scores):
         return np.arange(len(scores)), False
     times = column_or_1d(time)
     check_consistent_length(scores, times)
-    has_dates = times.dtype.kind not in "iuf"
+    is_number = times.dtype.kind in "iuf" or isinstance(times[0], Real)
+    x = times.astype(np.float64) if is_number else _days(times)
+    # NaN and NaT are not in order with anything.
+    if not (x[1:] >= x[:-1]).all() or not np.isfinite(x).all():
+        raise ValueError(
+            "time must ascend and be finite, since alarms are drawn in its order. "
+            "Sort the rows."
+        )
+    return x, not is_number
+
+
+def _days(times):
+    """Dates as matplotlib counts them."""
     try:
-        if has_dates:
-            dates = optional("matplotlib.dates", "plot")
-            times = dates.date2num(
-                times if times.dtype.kind in "OM" else times.astype("datetime64")
-            )
-        x = np.asarray(times, dtype=np.float64)
+        if times.dtype.kind == "U":
+            times = times.astype("datetime64[us]")
+        # NaT among dates with a time zone is refused there.
+        return optional("matplotlib.dates", "plot").date2num(times)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"time must hold numbers or dates. Got {times[0]!r}, for example."
+            f"time must hold numbers or dates. Got {times[:3].tolist()}, for example."
         ) from error
-    # NaN and NaT are not in order with anything.
-    if not (x[1:] >= x[:-1]).all() or np.isnan(x).any():
-        raise ValueError(
-            "time must ascend, since alarms are drawn in its order. Sort the rows."
-        )
-    return x, has_dates
 
 
 def _draw_spans(ax, y, x):

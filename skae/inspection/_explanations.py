@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae._frames import like_frame
-from skae._parts import entering, names_of, parts, trace_columns
+from skae._parts import entering, parts
 from skae._ranking import name_features
+from skae._tracing import trace
 from skae._validation import check_number
 
 
@@ -145,8 +146,7 @@ def p_values(estimator, X):
 def named_errors(estimator, X, *, normalize=True):
     """Errors by column that entered, and the names of these columns."""
     transformers, detector = detector_with("feature_errors", estimator)
-    inputs = entering(transformers, X)
-    names, column = trace_columns(transformers, names_of(estimator, X), inputs.shape[1])
+    inputs, names, column = trace(estimator, transformers, X)
     return errors_by_column(detector, inputs, column, normalize=normalize), names
 
 

@@ -6,6 +6,7 @@ from skae._validation import check_choice, check_number
 from skae.inspection._explanations import detector_with, named_errors
 from skae.inspection._figure import (
     ABNORMAL,
+    LARGEST,
     MAX_POINTS,
     axes_of,
     bin_starts,
@@ -15,6 +16,7 @@ from skae.inspection._figure import (
     spans,
     text,
     title,
+    whole_numbers,
 )
 
 # Bars of lengths that differ more than this need a logarithmic axis.
@@ -60,7 +62,7 @@ class FeatureErrorDisplay:
     -----
     The worst features are those of the highest mean error over the outliers, or over
     all rows where no outlier is known. In a heat map of more than 2,000 rows, each
-    point is the largest error of neighbouring rows.
+    point is the largest error of neighbouring rows. Missing cells are white.
 
     Examples
     --------
@@ -267,7 +269,7 @@ class FeatureErrorDisplay:
             ax.legend(loc="lower right", bbox_to_anchor=(1, 1.03), frameon=False)
         ax.invert_yaxis()
         ax.set(xlabel="row", xlim=(-0.5, n_rows - 0.5))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(ax)
 
 
 def _worst(errors, y):
@@ -302,4 +304,4 @@ def _check_errors(errors, names):
             f"feature_names must hold {errors.shape[1]} names, one for each column of "
             f"errors. Got {len(names)}."
         )
-    return errors, names
+    return np.minimum(errors, LARGEST), names

@@ -1,5 +1,6 @@
 """What the pictures share: axes, colours, labels, groups of rows, and long series."""
 
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ NORMAL, ABNORMAL, UNKNOWN = "#4c9bd6", "#9c2c00", "#8a8a8a"
 MAX_POINTS = 2000
 
 MAX_LABEL = 32
+
+# Axes cannot hold more, nor can means.
+LARGEST = 1e150
 
 
 class Group(NamedTuple):
@@ -43,18 +47,32 @@ def check_partial_labels(y, rows):
     """Labels as floats: +1, -1, or NaN where there is none. None stays None."""
     if y is None:
         return None
+    if getattr(getattr(y, "dtype", None), "kind", None) == "b":
+        # Of pandas, where True becomes 1.0 beside a missing label.
+        y = [str(label) for label in y]
     labels = column_or_1d(y)
-    try:
-        # None and NaN of data frames become NaN; booleans must not become numbers.
-        if labels.dtype.kind != "b":
-            labels = labels.astype(np.float64)
-    except (TypeError, ValueError):
-        check_labels(labels, "y_true")
-    known = labels == labels
-    if known.any():
-        check_labels(labels[known], "y_true")
     check_consistent_length(rows, labels)
-    return labels.astype(np.float64)
+    if labels.dtype.kind == "O":
+        missing = np.array([_is_missing(label) for label in labels], dtype=bool)
+        # Of their common type, which check_labels looks at.
+        known = np.array([_plain(label) for label in labels[~missing]])
+    else:
+        missing = labels != labels
+        known = labels[~missing]
+    found = np.full(len(labels), np.nan)
+    if len(known):
+        found[~missing] = check_labels(known, "y_true")
+    return found
+
+
+def _is_missing(label):
+    return label is None or type(label).__name__ == "NAType" or label != label
+
+
+def _plain(label):
+    """Keep numbers; name all else, so that True does not become 1 among them."""
+    is_number = isinstance(label, Real) and not isinstance(label, (bool, np.bool_))
+    return label if is_number else str(label)
 
 
 def axes_of(ax, height=0.0):
@@ -99,6 +117,13 @@ def text(name, length=MAX_LABEL):
     return line.replace("$", r"\$")
 
 
+def whole_numbers(ax):
+    """Tick rows and epochs where they are, and not between them."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def title(ax, name, **style):
     """Write the name of an estimator above its picture, where it has one."""
     if name is not None:
@@ -141,9 +166,10 @@ def window(values, *inside):
 
     A few far values must not squeeze the others into one pixel.
     """
-    finite = values[np.isfinite(values)]
+    finite = values[np.abs(values) < LARGEST]
     if not len(finite):
         finite = np.zeros(1)
+    inside = tuple(value for value in inside if abs(value) < LARGEST)
     bottom, top = np.percentile(finite, [5, 95])
     reach = 3 * (top - bottom)
     low = max(finite.min(), bottom - reach)

@@ -4,7 +4,14 @@ import numpy as np
 from sklearn.utils import column_or_1d
 
 from skae.inspection._explanations import detector_with
-from skae.inspection._figure import ABNORMAL, NORMAL, axes_of, name_of, title
+from skae.inspection._figure import (
+    ABNORMAL,
+    NORMAL,
+    axes_of,
+    name_of,
+    title,
+    whole_numbers,
+)
 
 
 class LossCurveDisplay:
@@ -142,7 +149,7 @@ class LossCurveDisplay:
         if 0 < lowest < np.inf:
             ax.set_yscale("log")
         ax.set(xlabel="epoch", ylabel="loss")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(ax)
         ax.legend()
         title(ax, self.estimator_name)
         self.ax_, self.figure_ = ax, ax.figure

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from skae._parts import entering, names_of, trace_columns
+from skae._tracing import trace
 from skae._validation import check_number, refuse
 from skae.inspection._explanations import detector_with
 from skae.inspection._figure import ABNORMAL, NORMAL, axes_grid, name_of, text
@@ -110,10 +110,7 @@ class ReconstructionDisplay:
         transformers, detector = detector_with("reconstruct", estimator)
         check_number("n_rows", n_rows, cls.__name__)
         rows = X[:n_rows]
-        inputs = entering(transformers, rows)
-        names, column = trace_columns(
-            transformers, names_of(estimator, rows), inputs.shape[1]
-        )
+        inputs, names, column = trace(estimator, transformers, rows)
         names = [names[j] for j in column]
         original, restored = _dense(inputs), detector.reconstruct(inputs)
         if image_shape is None:

@@ -161,7 +161,7 @@ class ScoreDistributionDisplay:
         scores = check_scores(self.scores)
         y = check_partial_labels(self.y_true, scores)
         inside = [] if self.threshold is None else [self.threshold]
-        low, high = window(scores, *[v for v in inside if np.isfinite(v)])
+        low, high = window(scores, *inside)
         ax = axes_of(ax)
         self.patches_ = [
             histogram(

@@ -5,6 +5,7 @@ import numpy as np
 from skae._parts import offset_of, require_scores
 from skae._validation import check_labels, check_scores
 from skae.inspection._figure import (
+    LARGEST,
     NORMAL,
     axes_of,
     name_of,
@@ -201,7 +202,7 @@ class ThresholdCostDisplay:
         """
         candidates = check_scores(self.thresholds)
         values = np.asarray(self.values, dtype=np.float64)
-        finite = np.isfinite(candidates)
+        finite = np.abs(candidates) < LARGEST
         candidates, values = candidates[finite], values[finite]
         # A gap in the curve where a threshold is not allowed.
         values = np.where(np.isfinite(values), values, np.nan)

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_predict
@@ -176,6 +176,11 @@ class AlarmFilter(MetaDetector):
     def _check_parameters(self):
         require_scores(self.estimator, OWNER)
         check_number("holdout", self.holdout, OWNER)
+        if self.classifier is not None and not is_classifier(self.classifier):
+            raise TypeError(
+                f"The 'classifier' parameter of {OWNER} must be a classifier. Got "
+                f"{self.classifier!r} instead."
+            )
         if self.max_recall_loss is None:
             return
         check_number("max_recall_loss", self.max_recall_loss, OWNER)
@@ -314,7 +319,8 @@ def _features(estimator, X, scores):
     derived = np.clip(np.hstack([*views, scores[:, None]]), -LARGEST, LARGEST)
     if sparse.issparse(X):
         return sparse.hstack([X, sparse.csr_array(derived)], format="csr")
-    return np.hstack([check_array(X, ensure_all_finite=False), derived])
+    rows = np.clip(check_array(X, ensure_all_finite=False), -LARGEST, LARGEST)
+    return np.hstack([rows, derived])
 
 
 def _response_method(classifier):

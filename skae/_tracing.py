@@ -1,0 +1,115 @@
+"""Which columns of a table the inputs of a detector were made from."""
+
+import copy
+import re
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from narwhals.stable.v2.dependencies import is_pandas_dataframe
+from sklearn.base import BaseEstimator
+from sklearn.preprocessing import FunctionTransformer
+
+# Stands for a column in names that transformers make.
+TOKEN = re.compile("\0([0-9]+)\0")
+
+
+def trace(estimator, transformers, X):
+    """Pass rows through transformers, and find the columns behind what comes out.
+
+    Returns the inputs of the detector, the names of the columns that they were made
+    from, and for each input the index of its name. An input made from one column, such
+    as a one-hot one, has that column's name; one made from several, such as a
+    principal component, has the name that its transformer gives. Where transformers
+    do not tell, inputs are numbered.
+    """
+    names = _names_in(estimator, X)
+    origins: list = list(range(len(names)))
+    for transformer in transformers:
+        X = transformer.transform(X)
+        labels = [names[o] if isinstance(o, int) else o for o in origins]
+        sources = _sources(transformer, labels, X)
+        origins = [origins[s] if isinstance(s, int) else s for s in sources or []]
+    if len(origins) != _n_columns(X):
+        numbers = np.arange(_n_columns(X))
+        return X, [f"x{i}" for i in numbers], numbers
+    unique = list(dict.fromkeys(origins))
+    position = {origin: i for i, origin in enumerate(unique)}
+    labels = [names[o] if isinstance(o, int) else o for o in unique]
+    return X, labels, np.array([position[origin] for origin in origins])
+
+
+def _names_in(estimator, X):
+    """Names seen in fit, whose order may differ; else those of X; else x0, x1, ..."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = _names_of_frame(X)
+    if names is None:
+        names = [f"x{i}" for i in range(_n_columns(X))]
+    return [str(name) for name in names]
+
+
+def _names_of_frame(X):
+    """Names of the columns of a data frame; None for anything else."""
+    if is_pandas_dataframe(X):
+        # Its names may be of any type.
+        return list(X.columns)
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    return frame.columns if isinstance(frame, nw.DataFrame) else None
+
+
+def _n_columns(X):
+    return X.shape[1] if hasattr(X, "shape") else np.shape(X)[1]
+
+
+def _sources(transformer, labels, output):
+    """For each output, the number of the only column it is made from, or a name.
+
+    None where the transformer does not name its outputs.
+    """
+    tokens = [f"\0{i}\0" for i in range(len(labels))]
+    is_function = isinstance(transformer, FunctionTransformer)
+    if is_function and transformer.feature_names_out is None:
+        names = _names_of_frame(output)
+        if names is not None:
+            # A function of data frames may choose and change columns by name.
+            return [labels.index(n) if n in labels else n for n in map(str, names)]
+    try:
+        outputs = _without_names(transformer).get_feature_names_out(tokens)
+    except (AttributeError, ValueError, TypeError):
+        return None
+    sources: list[int | str] = []
+    for name in map(str, outputs):
+        # No number where a category happens to hold the letter of the tokens.
+        found = {int(i) for i in TOKEN.findall(name) if int(i) < len(labels)}
+        if len(found) == 1:
+            sources.append(found.pop())
+        else:
+            sources.append(TOKEN.sub(lambda token: _label(labels, token), name))
+    return sources
+
+
+def _label(labels, token):
+    number = int(token[1])
+    return labels[number] if number < len(labels) else token[0]
+
+
+def _without_names(transformer):
+    """Copy a transformer so that it takes any names for its columns."""
+    transformer = copy.deepcopy(transformer)
+    _forget_names(transformer)
+    return transformer
+
+
+def _forget_names(value):
+    if isinstance(value, BaseEstimator):
+        vars(value).pop("feature_names_in_", None)
+        if isinstance(value, FunctionTransformer) and value.feature_names_out is None:
+            # Functions mostly change values, column by column. Where they do not,
+            # the number of the outputs tells.
+            value.feature_names_out = "one-to-one"
+        value = vars(value)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for element in value:
+            _forget_names(element)
