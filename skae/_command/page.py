@@ -17,7 +17,7 @@ figcaption { color: #444; font-size: .9rem; }
 table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #ddd;
          vertical-align: top; overflow-wrap: break-word; }
-td.text { min-width: 12rem; }
+td.text:last-child { min-width: 12rem; }
 td.number { text-align: right; white-space: nowrap; }
 h1, li { overflow-wrap: anywhere; }
 @media (max-width: 40rem) {
