@@ -803,15 +803,23 @@ class AutoencoderOutlierDetector(
 
     def _validate(self, X, *, reset=False, min_rows=None):
         masks = self.missing == "mask"
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan" if masks else True,
-            ensure_min_samples=min_rows or (2 if reset else 1),
-        )
+        try:
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan" if masks else True,
+                ensure_min_samples=min_rows or (2 if reset else 1),
+            )
+        except ValueError as error:
+            # scikit-learn would recommend other estimators.
+            if not str(error).startswith("Input X contains NaN"):
+                raise
+            raise ValueError(
+                "Input X contains NaN. With missing='mask' these are missing cells."
+            ) from None
         if masks:
             check_observed(X)
         return X

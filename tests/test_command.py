@@ -22,6 +22,7 @@ from benchmarks.speed import files
 from skae import __main__ as main
 from skae._command import columns, compare, saved, tables
 from skae._command.errors import CommandError
+from skae.core import engine
 
 
 @pytest.fixture(autouse=True)
@@ -599,6 +600,8 @@ def test_few_rows_bring_the_advice_that_the_threshold_is_rough(capsys):
     mixed(250).to_csv("a.csv", index=False)
     run("score", "a.csv")
     assert "rest on 25 rows held out" in " ".join(capsys.readouterr().out.split())
+    run("score", "a.csv", "--contamination", "0.1")
+    assert "p-values are rough" in " ".join(capsys.readouterr().out.split())
 
 
 def test_markup_and_odd_names_do_nothing(capsys):
@@ -653,15 +656,16 @@ def test_bytes_are_ignored(capsys):
 
 def test_an_interrupted_training_makes_no_model(monkeypatch, capsys):
     mixed().to_csv("a.csv", index=False)
+    train = engine.train_member
 
     def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
+        return train(*arguments, **options)._replace(ending="interrupted")
 
-    monkeypatch.setattr("skae.core.training.run_chunk", interrupted, raising=False)
-    monkeypatch.setattr("skae.core.engine.train_member", interrupted)
+    monkeypatch.setattr(engine, "train_member", interrupted)
     run("score", "a.csv", "--save", "m", code=130)
     assert "interrupted" in capsys.readouterr().err
     assert not Path("m").exists()
+    assert not Path("a.scores.csv").exists()
 
 
 def test_letters_beyond_the_first_megabyte_are_read():

@@ -435,3 +435,8 @@ def test_any_gaps_give_finite_scores(n_rows, share, exponent, score, seed):
     np.testing.assert_array_equal(
         detector.predict(X), np.where(scores >= detector.offset_, 1, -1)
     )
+
+
+def test_nan_brings_the_advice_to_mask_it(small):
+    with pytest.raises(ValueError, match=r"contains NaN. With missing='mask'"):
+        small().fit([[1.0, np.nan], [2.0, 3.0]])

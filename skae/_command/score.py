@@ -101,14 +101,19 @@ def _train(options, table, rng, notes, progress):
         except ConvergenceWarning as warning:
             raise KeyboardInterrupt from warning
     detector.set_callbacks()
-    n_calibration = len(detector.calibration_scores_)
-    if n_calibration < FEW:
-        notes.append(
-            f"threshold and p-values rest on {n_calibration} rows held out from "
-            "training: the share of rows that are flagged may differ much from "
-            f"{options.contamination or 0.05:.0%}"
-        )
+    if len(detector.calibration_scores_) < FEW:
+        notes.append(_of_few(len(detector.calibration_scores_), options.contamination))
     return pipeline
+
+
+def _of_few(n_rows, contamination):
+    if contamination:
+        return f"p-values are rough: they rest on {n_rows} rows held out from training"
+    return (
+        f"threshold and p-values are rough: they rest on {n_rows} rows held out from "
+        "training, and the share of new normal rows that are flagged may differ much "
+        "from 5 %"
+    )
 
 
 def _score(pipeline, table, n_features, rng, notes, progress):
@@ -149,7 +154,7 @@ def _score_chunk(prepare, detector, rows, column, n_features):
     n_features = min(n_features, column.max() + 1)
     scores = np.full(len(rows), np.nan)
     p_values = np.full(len(rows), np.nan)
-    worst = np.zeros((len(rows), n_features), np.int16)
+    worst = np.zeros((len(rows), n_features), np.int32)
     errors = np.full((len(rows), n_features), np.nan, np.float32)
     known = ~of_columns.without_values(rows)
     if known.any():

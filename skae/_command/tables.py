@@ -162,6 +162,7 @@ def _text_chunks(table, texts, verbatim):
         # Blank lines are rows too, so that rows have the numbers they have in the file.
         "skip_blank_lines": False,
         "index_col": False,
+        # Only packed files do not tell how long their rows are.
         "compression": "gzip" if table.bytes_per_row is None else None,
     }
     with warnings.catch_warnings():

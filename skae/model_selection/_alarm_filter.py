@@ -318,6 +318,8 @@ def _features(estimator, X, scores):
     # Scores of densities may be infinite.
     derived = np.clip(np.hstack([*views, scores[:, None]]), -LARGEST, LARGEST)
     if sparse.issparse(X):
+        X = X.copy()
+        X.data = np.clip(X.data, -LARGEST, LARGEST)
         return sparse.hstack([X, sparse.csr_array(derived)], format="csr")
     rows = np.clip(check_array(X, ensure_all_finite=False), -LARGEST, LARGEST)
     return np.hstack([rows, derived])
