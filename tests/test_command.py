@@ -12,15 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from pyarrow import parquet
 from sklearn.datasets import load_breast_cancer, load_wine
 
 import skae.io
 from benchmarks.speed import files
 from skae import __main__ as main
-from skae._command import columns, compare, saved, tables
+from skae._command import columns, compare, page, saved, tables
 from skae._command.errors import CommandError
 from skae.core import engine
 
@@ -28,6 +31,23 @@ from skae.core import engine
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def pixels():
+    """Asked for by tests that look at the pictures of a report."""
+
+
+@pytest.fixture(autouse=True)
+def _drawn_only(request, monkeypatch):
+    """Draw pictures for the other tests, but do not lay them out nor write them."""
+
+    def picture(draw, alt, size=(4, 3)):
+        draw(Figure(figsize=size).subplots())
+        return ""
+
+    if "pixels" not in request.fixturenames:
+        monkeypatch.setattr(page, "picture", picture)
 
 
 def mixed(n_rows=300, seed=0):
@@ -113,17 +133,17 @@ def test_rows_are_ranked_explained_and_illustrated(tmp_path, capsys):
     assert "amount = 500" in out
 
 
-def test_reports_stand_alone_and_names_do_nothing(tmp_path):
+def test_reports_stand_alone_and_names_do_nothing(pixels, tmp_path):
     mixed().to_csv("shop.csv", index=False)
     run("score", "shop.csv")
     report = tmp_path / "shop.report.html"
-    page = Page(report)
-    assert "script" not in page.tags
-    assert "<script>alert(1)</script>" in page.text
-    assert page.tags.count("img") >= 6
-    assert all(len(text) > 30 for text in page.alternatives)
+    seen = Page(report)
+    assert "script" not in seen.tags
+    assert "<script>alert(1)</script>" in seen.text
+    assert seen.tags.count("img") >= 6
+    assert all(len(text) > 30 for text in seen.alternatives)
     # Nothing is fetched from elsewhere.
-    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert all(link.startswith("data:image/png;base64,") for link in seen.links)
     assert 'name="viewport"' in report.read_text()
 
 
@@ -211,7 +231,7 @@ def test_files_are_told_by_what_they_hold(name):
     assert len(pd.read_csv("shop.scores.csv")) == 300
 
 
-def test_letters_of_any_encoding_and_font_are_drawn():
+def test_letters_of_any_encoding_and_font_are_drawn(pixels):
     table = mixed().rename(columns={"amount": "ñandú $x^{ 数"})
     table.to_csv("shop.csv", index=False, encoding="utf-8-sig")
     run("score", "shop.csv")
@@ -279,7 +299,8 @@ def test_memory_hardly_grows_with_the_rows(tmp_path):
             rows.to_csv("big.csv", mode=mode, index=False, header=not part)
         arguments = ["-m", "skae", "score", "big.csv"]
         peaks.append(files.measure(arguments, tmp_path)[1])
-        assert sum(1 for _ in open("big.scores.csv")) == n_parts * 50_000 + 1
+        lines = Path("big.scores.csv").read_bytes().count(b"\n")
+        assert lines == n_parts * 50_000 + 1
     assert peaks[1] - peaks[0] < 150
 
 
@@ -427,7 +448,7 @@ def wine(path="wine.csv"):
     return data
 
 
-def test_detectors_are_compared_on_a_labelled_file(tmp_path, capsys):
+def test_detectors_are_compared_on_a_labelled_file(pixels, tmp_path, capsys):
     data = wine()
     run("compare", "wine.csv", "--label", "target")
     out = capsys.readouterr().out
@@ -438,9 +459,9 @@ def test_detectors_are_compared_on_a_labelled_file(tmp_path, capsys):
     assert f"{len(data) - n_train} rows test, 59 of them outliers" in out
     for name in ("AutoencoderOutlierDetector", "IsolationForest", "OneClassSVM"):
         assert name in out
-    page = Page(tmp_path / "wine.comparison.html")
-    assert page.tags.count("img") == 7
-    assert "IsolationForest" in page.text
+    seen = Page(tmp_path / "wine.comparison.html")
+    assert seen.tags.count("img") == 7
+    assert "IsolationForest" in seen.text
 
 
 def test_outliers_may_be_among_the_training_rows(capsys):
@@ -645,6 +666,19 @@ def test_an_input_is_not_overwritten_by_another_name(capsys):
     mixed(60).to_csv("a.csv", index=False)
     os.link("a.csv", "b.csv")
     assert "overwritten" in error_of(capsys, "score", "a.csv", "--out", "b.csv")
+
+
+def test_parquet_needs_names_that_differ(capsys):
+    columns = [pyarrow.array([1.0, 2.0])] * 2
+    parquet.write_table(pyarrow.table(columns, ["a", "a"]), "a.parquet")
+    assert "the same name" in error_of(capsys, "score", "a.parquet")
+
+
+def test_large_files_are_compared_on_a_sample(monkeypatch, capsys):
+    monkeypatch.setattr(compare, "MAX_ROWS", 120)
+    wine()
+    run("compare", "wine.csv", "--label", "target")
+    assert "120 of 178 rows are compared on" in capsys.readouterr().out
 
 
 def test_bytes_are_ignored(capsys):

@@ -104,7 +104,7 @@ def test_pictures_of_a_pipeline_are_drawn(name, pipeline, labelled):
 def test_pictures_of_one_row(name, pipeline, labelled):
     X, y = labelled
     y = y if name == "cost" else np.array([np.nan])
-    drawn(DISPLAYS[name](pipeline, X[-1:], y[-1:]))
+    assert drawn(DISPLAYS[name](pipeline, X[-1:], y[-1:])).any()
 
 
 @pytest.mark.parametrize("name", set(DISPLAYS) - {"loss", "reconstruction", "cost"})
@@ -118,7 +118,7 @@ def test_labels_may_be_partial(name, y, pipeline, labelled):
         "gaps": np.where(np.arange(len(X)) % 3 == 0, np.nan, truth),
         "objects": [None, *truth[1:].astype(int)],
     }[y]
-    drawn(DISPLAYS[name](pipeline, X, y))
+    assert drawn(DISPLAYS[name](pipeline, X, y)).any()
 
 
 @pytest.mark.parametrize("name", set(DISPLAYS) - {"loss", "reconstruction"})
@@ -389,8 +389,10 @@ def test_maps_are_principal_components():
 @pytest.mark.parametrize("kind", ["map", "units"])
 def test_narrow_codes_and_few_rows(shape, kind):
     codes = np.random.default_rng(0).normal(size=shape)
-    drawn(LatentSpaceDisplay.from_predictions(None, codes, kind=kind))
-    drawn(LatentSpaceDisplay.from_predictions(None, np.zeros(shape), kind=kind))
+    assert drawn(LatentSpaceDisplay.from_predictions(None, codes, kind=kind)).any()
+    assert drawn(
+        LatentSpaceDisplay.from_predictions(None, np.zeros(shape), kind=kind)
+    ).any()
 
 
 def test_curves_are_in_the_units_of_the_detector(pipeline, labelled):
@@ -867,15 +869,19 @@ def test_numbers_in_any_array_are_times_and_not_dates():
 def test_huge_values_are_drawn(value):
     errors = np.array([[1.0, 2], [value, 1]])
     for kind in ("bar", "heatmap"):
-        drawn(FeatureErrorDisplay.from_predictions(None, errors, kind=kind))
+        assert drawn(
+            FeatureErrorDisplay.from_predictions(None, errors, kind=kind)
+        ).any()
     scores = np.array([-value, 1.0, 2.0, value])
-    drawn(ScoreDistributionDisplay.from_predictions(None, scores, threshold=-value))
-    drawn(ThresholdCostDisplay.from_predictions([1, -1, 1, 1], scores))
-    drawn(ThresholdCostDisplay.from_predictions([1, -1], [-value, -value]))
-    drawn(AlarmSignalDisplay.from_predictions(None, scores, threshold=0.0))
+    assert drawn(
+        ScoreDistributionDisplay.from_predictions(None, scores, threshold=-value)
+    ).any()
+    assert drawn(ThresholdCostDisplay.from_predictions([1, -1, 1, 1], scores)).any()
+    assert drawn(ThresholdCostDisplay.from_predictions([1, -1], [-value, -value])).any()
+    assert drawn(AlarmSignalDisplay.from_predictions(None, scores, threshold=0.0)).any()
 
 
 def test_axes_may_be_logarithmic_before(pipeline):
     _, ax = plt.subplots()
     ax.set_xscale("log")
-    drawn(LossCurveDisplay.from_estimator(pipeline, ax=ax))
+    assert drawn(LossCurveDisplay.from_estimator(pipeline, ax=ax)).any()

@@ -59,8 +59,9 @@ def measure(arguments, folder):
     )
     # Not the largest of all processes so far, as the module resource tells.
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{arguments} ended with status {status}.")
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{arguments} ended with status {process.returncode}.")
     return time.perf_counter() - start, usage.ru_maxrss / 1024
 
 
