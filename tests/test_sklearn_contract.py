@@ -70,6 +70,8 @@ FAMILY = [
     {"network": OneLayer},
     {"bottleneck": "adversarial"},
     {"bottleneck": "variational", "anomaly_score": "elbo"},
+    {"corruption": "swap", "loss": "correntropy", "contraction": 1e-3},
+    {"latent_dim": 1},
 ]
 
 pytestmark = [
@@ -87,10 +89,6 @@ pytestmark = [
         AutoencoderOutlierDetector(n_estimators=2, **SMALL),
         AutoencoderOutlierDetector(early_stopping=True, **SMALL),
         AutoencoderOutlierDetector(contamination=0.1, **SMALL),
-        AutoencoderOutlierDetector(
-            corruption="swap", loss="correntropy", contraction=1e-3, **SMALL
-        ),
-        AutoencoderOutlierDetector(**SMALL | {"latent_dim": 1}),
         AutoencoderOutlierDetector(missing="mask", **SMALL),
         AutoencoderOutlierDetector(bottleneck="variational", **SMALL),
         AutoencoderOutlierDetector(network="conv", **SMALL),
