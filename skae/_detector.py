@@ -1,5 +1,7 @@
 """The estimator: parameters, validation, and a thin shell around the core."""
 
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -15,10 +17,23 @@ from skae import thresholds
 from skae._callbacks import CallbackSupportMixin, with_callbacks
 from skae._frames import like_frame
 from skae._html import ParameterHelpMixin
+from skae._ranges import (
+    Anything,
+    Flag,
+    Float,
+    Int,
+    OrAuto,
+    OrNone,
+    OrPair,
+    Ranges,
+    Registered,
+    StrOrNone,
+    TupleOf,
+)
 from skae._ranking import name_features
 from skae._validation import (
-    check_number,
     check_observed,
+    check_range,
     check_sample_weight,
     generator_of,
 )
@@ -291,6 +306,48 @@ class AutoencoderOutlierDetector(
     >>> detector.predict([[0, 0, 0, 0], [9, -9, 9, -9]])
     array([ 1, -1])
     """
+
+    _ranges: ClassVar[Ranges] = {
+        "network": Registered(or_callable=True),
+        "input_shape": OrNone(TupleOf(Int("[1, inf)"))),
+        "hidden_layer_sizes": TupleOf(Int("[1, inf)")),
+        "latent_dim": Int("[1, inf)"),
+        "decoder_layer_sizes": OrNone(TupleOf(Int("[1, inf)"))),
+        "activation": Registered(),
+        "output_activation": Registered(),
+        "dropout": Float("[0, 1)"),
+        "bottleneck": Registered(),
+        "beta": Float("(0, inf)"),
+        "corruption": Registered(or_none=True),
+        "corruption_scale": OrPair(Float("(0, inf)")),
+        "loss": Registered(),
+        "alpha": Float("[0, inf)"),
+        "l1_weights": Float("[0, inf)"),
+        "l1_activity": Float("[0, inf)"),
+        "l2_activity": Float("[0, inf)"),
+        "sparsity": Float("[0, inf)"),
+        "sparsity_target": Float("(0, 1)"),
+        "contraction": Float("[0, inf)"),
+        "missing": Registered(),
+        "optimizer": Registered(or_callable=True),
+        "weight_decay": Float("[0, inf)"),
+        "learning_rate": Float("(0, inf)"),
+        "learning_rate_schedule": Registered(),
+        "batch_size": Int("[1, inf)"),
+        "max_iter": OrAuto(Int("[1, inf)")),
+        "early_stopping": Flag(),
+        "validation_fraction": Float("[0, 1)"),
+        "n_iter_no_change": Int("[1, inf)"),
+        "tol": Float("[0, inf)"),
+        "warm_start": Flag(),
+        "n_estimators": Int("[1, inf)"),
+        "anomaly_score": Registered(),
+        "contamination": OrAuto(thresholds.CONTAMINATION),
+        "trim": Float("[0, 0.5)"),
+        "random_state": Anything(),
+        "verbose": Int("[0, inf)", or_bool=True),
+        "device": StrOrNone(),
+    }
 
     def __init__(
         self,
@@ -607,7 +664,7 @@ class AutoencoderOutlierDetector(
         True
         """
         check_is_fitted(self)
-        check_number("n_samples", n_samples)
+        check_range("n_samples", n_samples, Int("[1, inf)"), type(self).__name__)
         return self._call("sample", int(n_samples), generator_of(random_state))
 
     def reconstruct(self, X):
@@ -667,7 +724,7 @@ class AutoencoderOutlierDetector(
         --------
         skae.inspection.explain : The same for the columns that enter a Pipeline.
         """
-        check_number("n_features", n_features)
+        check_range("n_features", n_features, Int("[1, inf)"), type(self).__name__)
         errors = self._compute("feature_errors", X, normalize=True)
         names = getattr(self, "feature_names_in_", None)
         if names is None:
@@ -694,6 +751,12 @@ class AutoencoderOutlierDetector(
         """
         scores = self.score_samples(X)
         return thresholds.conformal_p_values(scores, self.calibration_scores_)
+
+    _calibrate_ranges: ClassVar[dict[str, Float]] = {
+        "contamination": thresholds.CONTAMINATION,
+        "false_positive_rate": thresholds.FALSE_POSITIVE_RATE,
+        "threshold": Float("(-inf, inf)"),
+    }
 
     def calibrate(
         self, X=None, *, contamination=None, false_positive_rate=None, threshold=None
@@ -733,7 +796,9 @@ class AutoencoderOutlierDetector(
                 f"calibrate needs exactly one of {', '.join(keywords)}. "
                 f"Got {', '.join(given) or 'none'}."
             )
-        check_number(given[0], keywords[given[0]])
+        (name,) = given
+        allowed = self._calibrate_ranges[name]
+        check_range(name, keywords[name], allowed, type(self).__name__)
         scores = self.calibration_scores_ if X is None else self.score_samples(X)
         if contamination is not None:
             offset = thresholds.contamination_offset(scores, contamination)

@@ -21,9 +21,8 @@ SPREAD = (0.01, 100.0)
 
 def checked_parameters(estimator):
     """Return the estimator's parameters, or raise a ValueError that names the bad."""
-    parameters = estimator.get_params(deep=False)
-    check_parameters(parameters, engine.CHOICES)
-    return parameters
+    check_parameters(estimator, engine.CHOICES)
+    return estimator.get_params(deep=False)
 
 
 def fit(estimator, parameters, X, sample_weight, X_val, *, reported):

@@ -1,7 +1,6 @@
 """Checks of parameters and weights, with messages in scikit-learn's form."""
 
 from collections.abc import Collection, Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -13,52 +12,7 @@ from sklearn.utils import (
     column_or_1d,
 )
 
-# name: (type, lowest, highest, which ends belong to the interval)
-NUMBERS: dict[str, tuple[Any, float, float, str]] = {
-    "latent_dim": (Integral, 1, np.inf, "left"),
-    "input_shape": (Integral, 1, np.inf, "left"),
-    "dropout": (Real, 0, 1, "left"),
-    "alpha": (Real, 0, np.inf, "left"),
-    "l1_weights": (Real, 0, np.inf, "left"),
-    "l1_activity": (Real, 0, np.inf, "left"),
-    "l2_activity": (Real, 0, np.inf, "left"),
-    "sparsity": (Real, 0, np.inf, "left"),
-    "sparsity_target": (Real, 0, 1, "neither"),
-    "contraction": (Real, 0, np.inf, "left"),
-    "beta": (Real, 0, np.inf, "neither"),
-    "weight_decay": (Real, 0, np.inf, "left"),
-    "learning_rate": (Real, 0, np.inf, "neither"),
-    "batch_size": (Integral, 1, np.inf, "left"),
-    "validation_fraction": (Real, 0, 1, "left"),
-    "n_iter_no_change": (Integral, 1, np.inf, "left"),
-    "tol": (Real, 0, np.inf, "left"),
-    "n_estimators": (Integral, 1, np.inf, "left"),
-    "verbose": (Integral, 0, np.inf, "left"),
-    "max_iter": (Integral, 1, np.inf, "left"),
-    "contamination": (Real, 0, 0.5, "right"),
-    "trim": (Real, 0, 0.5, "left"),
-    "false_positive_rate": (Real, 0, 1, "neither"),
-    "threshold": (Real, -np.inf, np.inf, "neither"),
-    "n_features": (Integral, 1, np.inf, "left"),
-    "n_samples": (Integral, 1, np.inf, "left"),
-    "corruption_scale": (Real, 0, np.inf, "neither"),
-    "hidden_layer_sizes": (Integral, 1, np.inf, "left"),
-    "decoder_layer_sizes": (Integral, 1, np.inf, "left"),
-    "false_alarm": (Real, 0, np.inf, "left"),
-    "missed": (Real, 0, np.inf, "left"),
-    "tolerance": (Integral, 0, np.inf, "left"),
-    "precision": (Real, 0, 1, "right"),
-    "rate": (Real, 0, 1, "left"),
-    "bins": (Integral, 1, np.inf, "left"),
-    "n_rows": (Integral, 1, np.inf, "left"),
-    "holdout": (Real, 0, 1, "neither"),
-    "max_recall_loss": (Real, 0, 1, "left"),
-}
-OR_AUTO = ("max_iter", "contamination")
-OR_NONE = ("corruption", "decoder_layer_sizes", "device", "input_shape")
-OR_CALLABLE = ("network", "optimizer")
-FLAGS = ("early_stopping", "warm_start")
-SEQUENCES = ("hidden_layer_sizes", "decoder_layer_sizes", "input_shape")
+from skae._ranges import Range, Registered
 
 # Corruptions whose scale is a share of the cells.
 OF_CELLS = ("masking", "swap", "salt_and_pepper")
@@ -76,31 +30,6 @@ def refuse(name: str, wanted: str, value: Any, owner: str = OWNER) -> None:
     )
 
 
-def _inside(name: str, value: Any) -> bool:
-    kind, low, high, closed = NUMBERS[name]
-    if isinstance(value, (bool, np.bool_)) and name != "verbose":
-        return False
-    if not isinstance(value, kind):
-        return False
-    try:
-        value = float(value)
-    except OverflowError:
-        return False
-    if not np.isfinite(value):
-        return False
-    above = value >= low if closed == "left" else value > low
-    below = value <= high if closed == "right" else value < high
-    return above and below
-
-
-def _range(name: str) -> str:
-    kind, low, high, closed = NUMBERS[name]
-    left = "[" if closed == "left" else "("
-    right = "]" if closed == "right" else ")"
-    noun = "an int" if kind is Integral else "a float"
-    return f"{noun} in the range {left}{low}, {high}{right}"
-
-
 def generator_of(random_state: Any) -> np.random.RandomState:
     """Return a seed's generator; None has fresh entropy, not NumPy's global one."""
     if random_state is None:
@@ -108,10 +37,25 @@ def generator_of(random_state: Any) -> np.random.RandomState:
     return check_random_state(random_state)
 
 
-def check_number(name: str, value: Any, owner: str = OWNER) -> None:
-    """Refuse a number outside the interval that ``NUMBERS`` gives for its name."""
-    if not _inside(name, value):
-        refuse(name, _range(name), value, owner)
+def check_range(name: str, value: Any, allowed: Range, owner: str) -> None:
+    """Refuse a value that the range of its parameter does not accept."""
+    if not allowed.accepts(value):
+        refuse(name, allowed.wanted(value), value, owner)
+
+
+def check_ranges(
+    instance: Any,
+    values: Mapping[str, Any],
+    choices: Mapping[str, Collection[str]] | None = None,
+) -> None:
+    """Refuse values out of the ranges in the ``_ranges`` of an instance.
+
+    ``choices`` maps the names of parameters that select from a registry to it.
+    """
+    for name, allowed in instance._ranges.items():
+        if isinstance(allowed, Registered):
+            allowed = allowed.among((choices or {})[name])
+        check_range(name, values[name], allowed, type(instance).__name__)
 
 
 def check_labels(y: Any, name: str = "y") -> np.ndarray:
@@ -149,31 +93,10 @@ def check_scores(scores: Any) -> np.ndarray:
     return scores
 
 
-def check_parameters(parameters: Mapping[str, Any], choices: Mapping[str, Any]) -> None:
-    """Refuse unknown or out-of-range estimator parameters.
-
-    ``choices`` maps the names of parameters that select from a registry to it.
-    """
-    for name, value in parameters.items():
-        if (value is None and name in OR_NONE) or name == "random_state":
-            continue
-        if name in choices:
-            check_choice(name, value, choices[name])
-        elif name in FLAGS:
-            if not isinstance(value, (bool, np.bool_)):
-                refuse(name, "a bool", value)
-        elif name in SEQUENCES:
-            _check_sizes(name, value)
-        elif name == "corruption_scale":
-            _check_scale(name, value)
-        elif name == "device":
-            if not isinstance(value, str):
-                refuse(name, "None or a str", value)
-        elif name in OR_AUTO and isinstance(value, str):
-            if value != "auto":
-                refuse(name, f"'auto' or {_range(name)}", value)
-        else:
-            check_number(name, value)
+def check_parameters(estimator: Any, choices: Mapping[str, Collection[str]]) -> None:
+    """Refuse parameters of a detector, alone or beside each other."""
+    parameters = estimator.get_params(deep=False)
+    check_ranges(estimator, parameters, choices)
     _check_together(parameters)
 
 
@@ -227,35 +150,6 @@ def _check_sizes_together(parameters: Mapping[str, Any]) -> None:
     if shape is not None and network == "conv" and len(shape) not in (2, 3):
         wanted = "(length, channels) or (height, width, channels) with network='conv'"
         refuse("input_shape", wanted, shape)
-
-
-def check_choice(
-    name: str, value: Any, registry: Collection[str], owner: str = OWNER
-) -> None:
-    """Refuse what is none of the names; some parameters may also be callables."""
-    if name in OR_CALLABLE and callable(value):
-        if value.__hash__ is None:
-            refuse(name, "hashable, as functions and classes are", value, owner)
-        return
-    if not isinstance(value, str) or value not in registry:
-        names = ", ".join(map(repr, sorted(registry)))
-        also = " or a callable" if name in OR_CALLABLE else ""
-        also += " or None" if name in OR_NONE else ""
-        refuse(name, f"one of {names}{also}", value, owner)
-
-
-def _check_sizes(name: str, value: Any) -> None:
-    is_sequence = isinstance(value, (tuple, list)) or (
-        isinstance(value, np.ndarray) and value.ndim == 1
-    )
-    if not is_sequence or not all(_inside(name, size) for size in value):
-        refuse(name, f"a tuple, each element {_range(name)}", value)
-
-
-def _check_scale(name: str, value: Any) -> None:
-    pair = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or not all(_inside(name, v) for v in pair) or pair[0] > pair[1]:
-        refuse(name, f"{_range(name)} or a pair (low, high) of them", value)
 
 
 def check_observed(X: Any) -> None:

@@ -6,6 +6,7 @@ measure how well the outliers are, and refuse other labels.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
@@ -18,7 +19,8 @@ from sklearn.metrics import (
 from sklearn.utils import check_consistent_length
 
 from skae import thresholds
-from skae._validation import check_labels, check_number, check_scores
+from skae._ranges import Float, Int, Ranges
+from skae._validation import check_labels, check_ranges, check_scores
 
 __all__ = [
     "AlarmCost",
@@ -67,13 +69,18 @@ class AlarmCost:
     6.0
     """
 
+    _ranges: ClassVar[Ranges] = {
+        "false_alarm": Float("[0, inf)"),
+        "missed": Float("[0, inf)"),
+        "tolerance": Int("[0, inf)"),
+    }
+
     false_alarm: float = 1
     missed: float = 1
     tolerance: int = 0
 
     def __post_init__(self):
-        for name in ("false_alarm", "missed", "tolerance"):
-            check_number(name, getattr(self, name), owner="AlarmCost")
+        check_ranges(self, vars(self))
 
     def __call__(self, estimator, X, y):
         """Score a detector: minus the cost of its predictions.

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
+from skae._ranges import Float
 from skae._validation import (
     check_labels,
-    check_number,
+    check_range,
     check_sample_weight,
     check_scores,
 )
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 MAX_CALIBRATION_SCORES = 10_000
+
+
+CONTAMINATION = Float("(0, 0.5]")
 
 
 def contamination_offset(
@@ -55,13 +59,16 @@ def contamination_offset(
     2.0
     """
     scores = check_scores(scores)
-    check_number("contamination", contamination, "contamination_offset")
+    check_range("contamination", contamination, CONTAMINATION, "contamination_offset")
     weight = check_sample_weight(sample_weight, scores)
     if (weight == weight[0]).all():
         return float(np.percentile(scores, 100 * contamination))
     return float(
         np.quantile(scores, contamination, weights=weight, method="inverted_cdf")
     )
+
+
+FALSE_POSITIVE_RATE = Float("(0, 1)")
 
 
 def conformal_offset(scores: ArrayLike, false_positive_rate: float) -> float:
@@ -95,7 +102,12 @@ def conformal_offset(scores: ArrayLike, false_positive_rate: float) -> float:
     4.0
     """
     scores = np.sort(check_scores(scores))
-    check_number("false_positive_rate", false_positive_rate, "conformal_offset")
+    check_range(
+        "false_positive_rate",
+        false_positive_rate,
+        FALSE_POSITIVE_RATE,
+        "conformal_offset",
+    )
     # Rounding would turn 0.05 * 100 into 5.000000000000001 or 4.99999999.
     rank = int(np.floor(false_positive_rate * (len(scores) + 1) + 1e-9))
     if rank < 1:

@@ -5,9 +5,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._frames import like_frame
 from skae._parts import entering, parts
+from skae._ranges import Int
 from skae._ranking import name_features
 from skae._tracing import trace
-from skae._validation import check_number
+from skae._validation import check_range
 
 
 def feature_errors(estimator, X, normalize=True):
@@ -98,7 +99,7 @@ def explain(estimator, X, n_features=5):
     >>> explain(detector, row, n_features=1)[0][0][0]
     'alcohol'
     """
-    check_number("n_features", n_features, "explain")
+    check_range("n_features", n_features, Int("[1, inf)"), "explain")
     errors, names = named_errors(estimator, X)
     return name_features(errors, names, n_features)
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skae._validation import check_choice, check_number
+from skae._ranges import Int, OneOf
+from skae._validation import check_range
 from skae.inspection._explanations import detector_with, named_errors
 from skae.inspection._figure import (
     ABNORMAL,
@@ -195,8 +196,8 @@ class FeatureErrorDisplay:
             The display itself.
         """
         owner = type(self).__name__
-        check_choice("kind", kind, ("bar", "heatmap"), owner)
-        check_number("n_features", n_features, owner)
+        check_range("kind", kind, OneOf(("bar", "heatmap")), owner)
+        check_range("n_features", n_features, Int("[1, inf)"), owner)
         errors, names = _check_errors(self.errors, self.feature_names)
         y = check_partial_labels(self.y_true, errors)
         kinds = groups(y, len(errors))

@@ -5,7 +5,8 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
 from skae._parts import entering
-from skae._validation import check_choice
+from skae._ranges import OneOf
+from skae._validation import check_range
 from skae.inspection._explanations import detector_with
 from skae.inspection._figure import (
     axes_grid,
@@ -164,7 +165,7 @@ class LatentSpaceDisplay:
         LatentSpaceDisplay
             The display itself.
         """
-        check_choice("kind", kind, ("map", "units"), type(self).__name__)
+        check_range("kind", kind, OneOf(("map", "units")), type(self).__name__)
         codes = check_array(self.codes, dtype=np.float64, input_name="codes")
         y = check_partial_labels(self.y_true, codes)
         spread = codes.std(axis=0)

@@ -3,10 +3,13 @@
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
+from skae._ranges import Int
 from skae._tracing import trace
-from skae._validation import check_number, refuse
+from skae._validation import check_range, refuse
 from skae.inspection._explanations import detector_with
 from skae.inspection._figure import ABNORMAL, NORMAL, axes_grid, name_of, text
+
+N_ROWS = Int("[1, inf)")
 
 # More names than this do not fit below a panel.
 MAX_NAMES = 12
@@ -108,7 +111,7 @@ class ReconstructionDisplay:
             If the detector does not reconstruct.
         """
         transformers, detector = detector_with("reconstruct", estimator)
-        check_number("n_rows", n_rows, cls.__name__)
+        check_range("n_rows", n_rows, N_ROWS, cls.__name__)
         rows = X[:n_rows]
         inputs, names, column = trace(estimator, transformers, rows)
         names = [names[j] for j in column]
@@ -196,7 +199,7 @@ class ReconstructionDisplay:
             The display itself.
         """
         owner = type(self).__name__
-        check_number("n_rows", n_rows, owner)
+        check_range("n_rows", n_rows, N_ROWS, owner)
         original, restored = (
             check_array(_dense(part), dtype=np.float64, ensure_all_finite="allow-nan")[
                 :n_rows

@@ -3,7 +3,8 @@
 import numpy as np
 
 from skae._parts import offset_of, require_scores
-from skae._validation import check_number, check_scores
+from skae._ranges import Int
+from skae._validation import check_range, check_scores
 from skae.inspection._figure import (
     axes_of,
     check_partial_labels,
@@ -157,7 +158,7 @@ class ScoreDistributionDisplay:
         ScoreDistributionDisplay
             The display itself.
         """
-        check_number("bins", bins, type(self).__name__)
+        check_range("bins", bins, Int("[1, inf)"), type(self).__name__)
         scores = check_scores(self.scores)
         y = check_partial_labels(self.y_true, scores)
         inside = [] if self.threshold is None else [self.threshold]

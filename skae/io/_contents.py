@@ -184,7 +184,7 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
     }
     # Parameters that are newer than the file have their defaults.
     detector = AutoencoderOutlierDetector(**parameters)
-    check_parameters(detector.get_params(deep=False), engine.CHOICES)
+    check_parameters(detector, engine.CHOICES)
     check_random_state(detector.random_state)
     groups = {name: _group(tensors, name) for name in GROUPS}
     architecture = _restored(header["architecture"], callables)

@@ -71,7 +71,7 @@ def save(detector, path):
     from skae.core import engine
 
     check_is_fitted(detector)
-    check_parameters(detector.get_params(deep=False), engine.CHOICES)
+    check_parameters(detector, engine.CHOICES)
     data = seal(*encode(detector))
     # What could not be loaded must not replace what can.
     decode(*unseal(data), callables_of(detector))

@@ -1,6 +1,7 @@
 """A meta-estimator that learns from labelled rows to dismiss false alarms."""
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -19,7 +20,8 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skae._callbacks import reported_fits, with_callbacks
 from skae._parts import entering, offset_of, parts, require_scores
-from skae._validation import check_labels, check_number, check_scores, generator_of
+from skae._ranges import Anything, Float, OrNone, Ranges
+from skae._validation import check_labels, check_ranges, check_scores, generator_of
 from skae.model_selection._meta_detector import MetaDetector
 
 OWNER = "AlarmFilter"
@@ -115,6 +117,14 @@ class AlarmFilter(MetaDetector):
     array([ 1, -1, -1])
     """
 
+    _ranges: ClassVar[Ranges] = {
+        "estimator": Anything(),
+        "classifier": Anything(),
+        "max_recall_loss": OrNone(Float("[0, 1)")),
+        "holdout": Float("(0, 1)"),
+        "random_state": Anything(),
+    }
+
     def __init__(
         self,
         estimator,
@@ -175,16 +185,13 @@ class AlarmFilter(MetaDetector):
 
     def _check_parameters(self):
         require_scores(self.estimator, OWNER)
-        check_number("holdout", self.holdout, OWNER)
+        check_ranges(self, self.get_params(deep=False))
         if self.classifier is not None and not is_classifier(self.classifier):
             raise TypeError(
                 f"The 'classifier' parameter of {OWNER} must be a classifier. Got "
                 f"{self.classifier!r} instead."
             )
-        if self.max_recall_loss is None:
-            return
-        check_number("max_recall_loss", self.max_recall_loss, OWNER)
-        if self.classifier is not None:
+        if self.max_recall_loss is not None and self.classifier is not None:
             _response_method(self.classifier)
 
     def _deal(self, y, generator):

@@ -7,11 +7,13 @@ curve of its own.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from skae import thresholds
-from skae._validation import check_number, refuse
+from skae._ranges import Float, Ranges
+from skae._validation import check_ranges, refuse
 from skae.metrics import AlarmCost
 
 OWNER = "TunedThresholdDetector"
@@ -38,10 +40,12 @@ class FBeta:
     0.952
     """
 
+    _ranges: ClassVar[Ranges] = {"beta": Float("(0, inf)")}
+
     beta: float = 1.0
 
     def __post_init__(self):
-        check_number("beta", self.beta, owner="FBeta")
+        check_ranges(self, vars(self))
 
     def __call__(self, tn, fp, fn, tp):
         """F-beta from confusion counts, in [0, 1]."""
@@ -74,10 +78,12 @@ class RecallAtPrecision:
     array([ 0.5, -inf])
     """
 
+    _ranges: ClassVar[Ranges] = {"precision": Float("(0, 1]")}
+
     precision: float
 
     def __post_init__(self):
-        check_number("precision", self.precision, owner="RecallAtPrecision")
+        check_ranges(self, vars(self))
 
     def __call__(self, tn, fp, fn, tp):
         """Recall where the precision is reached, else minus infinity."""
@@ -117,10 +123,12 @@ class FalseAlarmRate:
     array([ 0. ,  0.1, -inf])
     """
 
+    _ranges: ClassVar[Ranges] = {"rate": Float("[0, 1)")}
+
     rate: float
 
     def __post_init__(self):
-        check_number("rate", self.rate, owner="FalseAlarmRate")
+        check_ranges(self, vars(self))
 
     def __call__(self, tn, fp, fn, tp):
         """Share of the inliers flagged where allowed, else minus infinity."""

@@ -2,6 +2,7 @@
 
 from functools import partial
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn import get_config
@@ -29,7 +30,8 @@ from sklearn.utils.validation import (
 
 from skae._callbacks import reported_fits, with_callbacks
 from skae._parts import offset_of, require_scores
-from skae._validation import check_labels, check_scores, refuse
+from skae._ranges import Anything, Flag, Ranges
+from skae._validation import check_labels, check_ranges, check_scores, refuse
 from skae.model_selection._meta_detector import MetaDetector
 from skae.model_selection._objectives import OWNER, best_threshold, resolve
 from skae.model_selection._split import NoveltyKFold, NoveltySplit
@@ -123,6 +125,16 @@ class TunedThresholdDetector(MetaDetector):
     >>> detector.predict([[0, 0], [4, 4]])
     array([ 1, -1])
     """
+
+    _ranges: ClassVar[Ranges] = {
+        "estimator": Anything(),
+        "objective": Anything(),
+        "cv": Anything(),
+        "refit": Flag(),
+        "n_jobs": Anything(),
+        "random_state": Anything(),
+        "memory": Anything(),
+    }
 
     def __init__(
         self,
@@ -258,8 +270,7 @@ class TunedThresholdDetector(MetaDetector):
     def _check_parameters(self):
         """Return the objective."""
         require_scores(self.estimator, OWNER)
-        if not isinstance(self.refit, (bool, np.bool_)):
-            refuse("refit", "a bool", self.refit, OWNER)
+        check_ranges(self, self.get_params(deep=False))
         return resolve(self.objective)
 
     def _splitter(self, y):
