@@ -12,6 +12,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from skae.thresholds import CONTAMINATION
+
 RANDOM_STATE = "seed of samples, splits and detectors"
 
 
@@ -92,8 +94,9 @@ def _add_score(commands):
         "--contamination",
         type=_share,
         metavar="SHARE",
-        help="share of outliers among the training rows, in (0, 0.5]; by default a row "
-        "is flagged if at most 5 %% of the rows held out from training score as low",
+        help=f"share of outliers among the training rows, in {CONTAMINATION.interval}; "
+        "by default a row is flagged if at most 5 %% of the rows held out from "
+        "training score as low",
     )
     score.add_argument(
         "--features",
@@ -151,8 +154,10 @@ def _share(text):
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not 0 < value <= 0.5:
-        raise argparse.ArgumentTypeError(f"must be in (0, 0.5]. Got {text}.")
+    if not CONTAMINATION.accepts(value):
+        raise argparse.ArgumentTypeError(
+            f"must be in {CONTAMINATION.interval}. Got {text}."
+        )
     return value
 
 
