@@ -1,7 +1,7 @@
 """What parameters may be. Each range stands beside the signature that it belongs to."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol
@@ -132,7 +132,7 @@ class OneOf:
         if value is None:
             return self.or_none
         if self.or_callable and callable(value):
-            return value.__hash__ is not None
+            return isinstance(value, Hashable)
         return isinstance(value, str) and value in self.names
 
     def wanted(self, value: Any) -> str:
