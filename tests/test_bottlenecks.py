@@ -21,7 +21,7 @@ from skae.core import bottlenecks, networks, training
 from skae.core.config import NetworkConfig
 from skae.io import load, save
 from skae.testing import count_compilations
-from tests.test_training import configure, hyperparameters
+from tests.helpers import configure, hyperparameters
 
 VARIATIONAL = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity", "variational")
 ADVERSARIAL = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity", "adversarial")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skae.core import corruptions
-from tests.test_training import hyperparameters
+from tests.helpers import hyperparameters
 
 KEY = jax.random.key(0)
 CELLS = ["masking", "salt_and_pepper", "swap"]

@@ -1,7 +1,6 @@
 """Saving and loading: what comes back, and what damaged or hostile files do."""
 
 import functools
-import hashlib
 import json
 import os
 import stat
@@ -22,7 +21,8 @@ from sklearn.preprocessing import StandardScaler
 from skae import AutoencoderOutlierDetector
 from skae.core.scoring import SCORES
 from skae.io import load, save
-from skae.io._container import DIGEST, NO_DIGEST
+from skae.io._container import NO_DIGEST
+from tests.helpers import parts, refused, resealed, sealed
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -32,28 +32,6 @@ def halve(learning_rate):
     import optax
 
     return optax.sgd(learning_rate / 2)
-
-
-def parts(data):
-    """Header and payload of a file's bytes."""
-    length = struct.unpack("<Q", data[:8])[0]
-    return json.loads(data[8 : 8 + length]), data[8 + length :]
-
-
-def sealed(header, payload):
-    """Bytes with a right digest, as a hostile writer would make them."""
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return resealed(struct.pack("<Q", len(text)) + text + payload)
-
-
-def resealed(data):
-    """Put the right digest into bytes that have a place for one."""
-    found = DIGEST.search(data)
-    if not found:
-        return data
-    start, end = data[: found.start(1)], data[found.end(1) :]
-    digest = hashlib.sha256(start + NO_DIGEST.encode() + end).hexdigest()
-    return start + digest.encode() + end
 
 
 def with_header(data, change):
@@ -75,12 +53,6 @@ def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("saved") / "detector.skae"
     save(detector, path)
     return detector, path, path.read_bytes()
-
-
-def refused(data, path, match="cannot be loaded"):
-    path.write_bytes(data)
-    with pytest.raises(ValueError, match=match):
-        load(path)
 
 
 @pytest.mark.parametrize("score", SCORES)

@@ -24,7 +24,7 @@ from skae.core.penalties import PENALTIES
 from skae.core.scoring import NEEDS_BOTTLENECK, SCORES
 from skae.io import load, save, to_onnx
 from skae.testing import count_compilations
-from tests.test_training import NETWORK, configure, hyperparameters
+from tests.helpers import NETWORK, configure, hyperparameters
 
 pytestmark = [pytest.mark.filterwarnings("ignore:Column")]
 

@@ -7,7 +7,7 @@ import pytest
 
 from skae.core import networks, penalties
 from skae.core.config import NetworkConfig
-from tests.test_training import hyperparameters
+from tests.helpers import hyperparameters
 
 
 def terms(width=4, latent=3, n_rows=7, activation="sigmoid", seed=0):

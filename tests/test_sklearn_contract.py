@@ -24,16 +24,7 @@ from skae import AutoencoderOutlierDetector
 from skae.core import compilation
 from skae.io import TRUSTED_TYPES
 from skae.testing import count_compilations
-
-MINI_BATCHES = (
-    "Mini-batches of weighted rows differ from mini-batches of repeated rows; the "
-    "equality of the objective is tested in test_training."
-)
-EXPECTED_FAILURES = {
-    "check_sample_weight_equivalence_on_dense_data": MINI_BATCHES,
-    "check_sample_weight_equivalence_on_sparse_data": MINI_BATCHES,
-}
-SMALL = {"hidden_layer_sizes": (16,), "latent_dim": 4, "max_iter": 20}
+from tests.helpers import EXPECTED_FAILURES, SMALL
 
 
 class OneLayer(nnx.Module):
@@ -115,7 +106,7 @@ def test_scikit_learn_checks_with_array_api():
     code = (
         "from sklearn.utils.estimator_checks import check_estimator\n"
         "from skae import AutoencoderOutlierDetector\n"
-        "from tests.test_sklearn_contract import EXPECTED_FAILURES, SMALL\n"
+        "from tests.helpers import EXPECTED_FAILURES, SMALL\n"
         "for kwargs in ({}, SMALL):\n"
         "    results = check_estimator(AutoencoderOutlierDetector(**kwargs),\n"
         "        expected_failed_checks=EXPECTED_FAILURES)\n"

@@ -14,6 +14,7 @@ from skae.core import reservoir
 from skae.core.batching import Rows
 from skae.io import load, save
 from skae.testing import count_compilations
+from tests.helpers import parts, refused, resealed
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +104,6 @@ def test_copies_go_on_as_the_original_would(parameters, stream, small, tmp_path)
 def test_damaged_streams_are_refused(stream, small, tmp_path):
     from safetensors.numpy import load as parse
     from safetensors.numpy import save as serialise
-
-    from tests.test_io_file import parts, refused, resealed
 
     detector = small().partial_fit(stream[1][0])
     save(detector, tmp_path / "a")

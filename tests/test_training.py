@@ -6,36 +6,11 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.core import engine, networks, training
-from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
+from skae.core.config import NetworkConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
 from skae.core.penalties import PENALTIES
-
-NETWORK = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity")
-
-
-def configure(**changes):
-    values = {
-        "loss": "squared_error",
-        "corruption": None,
-        "is_masked": False,
-        "penalties": (),
-        "dropout": False,
-        "optimizer": "adam",
-        "learning_rate_schedule": "constant",
-        "batch_size": 8,
-    }
-    return TrainingConfig(**values | changes)
-
-
-def hyperparameters(dtype=np.float32, **penalty_strengths):
-    return Hyperparameters(
-        *map(dtype, (0.01, 0.0, 0.0, 0.1, 0.1)),
-        {name: dtype(value) for name, value in penalty_strengths.items()},
-        *map(dtype, (0.05, 1, 0)),
-        dtype(10),
-        *(np.full(4, value, dtype) for value in (1, 0, -2, 2)),
-    )
+from tests.helpers import NETWORK, configure, hyperparameters
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -1,0 +1,84 @@
+"""What the tests of several modules share; fixtures are in conftest.py."""
+
+import hashlib
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
+from skae.io import load
+from skae.io._container import DIGEST, NO_DIGEST
+
+# scikit-learn's checks
+
+MINI_BATCHES = (
+    "Mini-batches of weighted rows differ from mini-batches of repeated rows; the "
+    "equality of the objective is tested in test_training."
+)
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": MINI_BATCHES,
+    "check_sample_weight_equivalence_on_sparse_data": MINI_BATCHES,
+}
+SMALL = {"hidden_layer_sizes": (16,), "latent_dim": 4, "max_iter": 20}
+
+
+# Trainings of the core
+
+NETWORK = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity")
+
+
+def configure(**changes):
+    values = {
+        "loss": "squared_error",
+        "corruption": None,
+        "is_masked": False,
+        "penalties": (),
+        "dropout": False,
+        "optimizer": "adam",
+        "learning_rate_schedule": "constant",
+        "batch_size": 8,
+    }
+    return TrainingConfig(**values | changes)
+
+
+def hyperparameters(dtype=np.float32, **penalty_strengths):
+    return Hyperparameters(
+        *map(dtype, (0.01, 0.0, 0.0, 0.1, 0.1)),
+        {name: dtype(value) for name, value in penalty_strengths.items()},
+        *map(dtype, (0.05, 1, 0)),
+        dtype(10),
+        *(np.full(4, value, dtype) for value in (1, 0, -2, 2)),
+    )
+
+
+# Files of detectors
+
+
+def parts(data):
+    """Header and payload of a file's bytes."""
+    length = struct.unpack("<Q", data[:8])[0]
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def sealed(header, payload):
+    """Bytes with a right digest, as a hostile writer would make them."""
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return resealed(struct.pack("<Q", len(text)) + text + payload)
+
+
+def resealed(data):
+    """Put the right digest into bytes that have a place for one."""
+    found = DIGEST.search(data)
+    if not found:
+        return data
+    start, end = data[: found.start(1)], data[found.end(1) :]
+    digest = hashlib.sha256(start + NO_DIGEST.encode() + end).hexdigest()
+    return start + digest.encode() + end
+
+
+def refused(data, path, match="cannot be loaded"):
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=match):
+        load(path)
