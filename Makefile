@@ -3,16 +3,20 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: run test test-all lint docs clean
+.PHONY: run test test-all coverage lint docs clean
 
 run: $(STAMP)
 	$(BIN)/python -m skae
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --cov --cov-report=term -m "not slow"
+	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest
+
+# The tests of `make test`, slower, and how much of the package they reach.
+coverage: $(STAMP)
+	$(BIN)/python -m pytest --cov --cov-report=term -m "not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
