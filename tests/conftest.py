@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -9,6 +11,22 @@ from skae import AutoencoderOutlierDetector
 # The first example of a shape pays its compilation, so no deadline makes sense.
 settings.register_profile("skae", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("skae")
+
+
+def pytest_configure(config):
+    """Let JAX keep compiled programs, from run to run and for processes of tests.
+
+    Compilation takes most of the time of the tests: a program that was forgotten to
+    make room, or that another run or process has made, is read in a tenth of that.
+    ``count_compilations`` counts it all the same. ``--cache-clear`` forgets them.
+    """
+    if hasattr(config, "cache"):
+        # Workers of pytest-xdist read no file that another one is just writing.
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        folder = config.cache.mkdir("jax") / worker
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,18 @@ def drawn(display):
     return np.asarray(display.figure_.canvas.buffer_rgba())
 
 
+def assert_shows_data(display):
+    """Fail on a picture that is blank but for its axes and its threshold."""
+    seen = drawn(display).copy()
+    threshold = getattr(display, "threshold_line_", None)
+    for ax in np.ravel(getattr(display, "axes_", display.ax_)):
+        for artist in (*ax.lines, *ax.collections, *ax.patches, *ax.images):
+            artist.set_visible(artist is threshold)
+    # The axes stay where they are, though there may be less to make room for.
+    display.figure_.set_layout_engine("none")
+    assert (drawn(display) != seen).any()
+
+
 def texts(display):
     return " ".join(t.get_text() for t in display.figure_.findobj(mpl.text.Text))
 
@@ -100,14 +112,17 @@ def test_pictures_of_a_pipeline_are_drawn(name, pipeline, labelled):
     assert all(ax.has_data() for ax in parts.flat if ax.axison)
 
 
-@pytest.mark.parametrize("name", set(DISPLAYS) - {"loss"})
+@pytest.mark.parametrize("name", [name for name in DISPLAYS if name != "loss"])
 def test_pictures_of_one_row(name, pipeline, labelled):
     X, y = labelled
     y = y if name == "cost" else np.array([np.nan])
-    assert drawn(DISPLAYS[name](pipeline, X[-1:], y[-1:])).any()
+    assert_shows_data(DISPLAYS[name](pipeline, X[-1:], y[-1:]))
 
 
-@pytest.mark.parametrize("name", set(DISPLAYS) - {"loss", "reconstruction", "cost"})
+@pytest.mark.parametrize(
+    "name",
+    [name for name in DISPLAYS if name not in ("loss", "reconstruction", "cost")],
+)
 @pytest.mark.parametrize("y", ["none", "inliers", "outliers", "gaps", "objects"])
 def test_labels_may_be_partial(name, y, pipeline, labelled):
     X, truth = labelled
@@ -118,10 +133,12 @@ def test_labels_may_be_partial(name, y, pipeline, labelled):
         "gaps": np.where(np.arange(len(X)) % 3 == 0, np.nan, truth),
         "objects": [None, *truth[1:].astype(int)],
     }[y]
-    assert drawn(DISPLAYS[name](pipeline, X, y)).any()
+    assert_shows_data(DISPLAYS[name](pipeline, X, y))
 
 
-@pytest.mark.parametrize("name", set(DISPLAYS) - {"loss", "reconstruction"})
+@pytest.mark.parametrize(
+    "name", [name for name in DISPLAYS if name not in ("loss", "reconstruction")]
+)
 @pytest.mark.parametrize("bad", [0, True, "spam"])
 def test_other_labels_are_refused(name, bad, pipeline, labelled):
     X, y = labelled
@@ -389,10 +406,10 @@ def test_maps_are_principal_components():
 @pytest.mark.parametrize("kind", ["map", "units"])
 def test_narrow_codes_and_few_rows(shape, kind):
     codes = np.random.default_rng(0).normal(size=shape)
-    assert drawn(LatentSpaceDisplay.from_predictions(None, codes, kind=kind)).any()
-    assert drawn(
+    assert_shows_data(LatentSpaceDisplay.from_predictions(None, codes, kind=kind))
+    assert_shows_data(
         LatentSpaceDisplay.from_predictions(None, np.zeros(shape), kind=kind)
-    ).any()
+    )
 
 
 def test_curves_are_in_the_units_of_the_detector(pipeline, labelled):
@@ -869,19 +886,24 @@ def test_numbers_in_any_array_are_times_and_not_dates():
 def test_huge_values_are_drawn(value):
     errors = np.array([[1.0, 2], [value, 1]])
     for kind in ("bar", "heatmap"):
-        assert drawn(
-            FeatureErrorDisplay.from_predictions(None, errors, kind=kind)
-        ).any()
-    scores = np.array([-value, 1.0, 2.0, value])
-    assert drawn(
+        assert_shows_data(FeatureErrorDisplay.from_predictions(None, errors, kind=kind))
+    scores = np.array([-value, 1.0, 2.0, 3.0, value])
+    assert_shows_data(
         ScoreDistributionDisplay.from_predictions(None, scores, threshold=-value)
-    ).any()
-    assert drawn(ThresholdCostDisplay.from_predictions([1, -1, 1, 1], scores)).any()
-    assert drawn(ThresholdCostDisplay.from_predictions([1, -1], [-value, -value])).any()
-    assert drawn(AlarmSignalDisplay.from_predictions(None, scores, threshold=0.0)).any()
+    )
+    assert_shows_data(ThresholdCostDisplay.from_predictions([1, -1, 1, 1, 1], scores))
+    assert_shows_data(AlarmSignalDisplay.from_predictions(None, scores, threshold=0.0))
+
+
+@pytest.mark.parametrize("value", [np.inf, 1.7e308])
+def test_costs_of_huge_thresholds_alone_are_an_empty_curve(value):
+    display = ThresholdCostDisplay.from_predictions([1, -1], [-value, -value])
+    drawn(display)
+    assert len(display.line_.get_xdata()) == 0
+    assert np.isfinite(display.ax_.get_xlim()).all()
 
 
 def test_axes_may_be_logarithmic_before(pipeline):
     _, ax = plt.subplots()
     ax.set_xscale("log")
-    assert drawn(LossCurveDisplay.from_estimator(pipeline, ax=ax)).any()
+    assert_shows_data(LossCurveDisplay.from_estimator(pipeline, ax=ax))
