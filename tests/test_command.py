@@ -1,6 +1,7 @@
 """The commands on files of users, friendly and hostile."""
 
 import contextlib
+import functools
 import gzip
 import os
 import re
@@ -22,8 +23,9 @@ from sklearn.datasets import load_breast_cancer, load_wine
 
 import skae.io
 from benchmarks.speed import files
+from skae import AutoencoderOutlierDetector
 from skae import __main__ as main
-from skae._command import columns, compare, page, saved, tables
+from skae._command import columns, compare, detectors, page, saved, score, tables
 from skae._command.errors import CommandError
 from skae.core import engine
 
@@ -48,6 +50,25 @@ def _drawn_only(request, monkeypatch):
 
     if "pixels" not in request.fixturenames:
         monkeypatch.setattr(page, "picture", picture)
+
+
+@pytest.fixture
+def default_network():
+    """Asked for by tests of what the commands find as users run them."""
+
+
+@pytest.fixture(autouse=True)
+def _trained_in_a_blink(request, monkeypatch):
+    """Give the other tests a small network and few epochs."""
+    if "default_network" not in request.fixturenames:
+        small = functools.partial(
+            AutoencoderOutlierDetector,
+            hidden_layer_sizes=(16,),
+            latent_dim=4,
+            max_iter=20,
+        )
+        for module in (score, detectors):
+            monkeypatch.setattr(module, "AutoencoderOutlierDetector", small)
 
 
 def mixed(n_rows=300, seed=0):
@@ -110,7 +131,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_rows_are_ranked_explained_and_illustrated(tmp_path, capsys):
+def test_rows_are_ranked_explained_and_illustrated(default_network, capsys):
     mixed().to_csv("shop.csv", index=False)
     run("score", "shop.csv")
     out = capsys.readouterr().out
@@ -448,7 +469,9 @@ def wine(path="wine.csv"):
     return data
 
 
-def test_detectors_are_compared_on_a_labelled_file(pixels, tmp_path, capsys):
+def test_detectors_are_compared_on_a_labelled_file(
+    default_network, pixels, tmp_path, capsys
+):
     data = wine()
     run("compare", "wine.csv", "--label", "target")
     out = capsys.readouterr().out
