@@ -1,5 +1,6 @@
 """The estimator: parameters, validation, and a thin shell around the core."""
 
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from skae._ranges import (
     Flag,
     Float,
     Int,
+    OneOf,
     OrAuto,
     OrNone,
     OrPair,
@@ -41,12 +43,15 @@ from skae._validation import (
 
 def _is_generative(detector):
     """Whether codes have a prior to draw from."""
+    from skae.core.bottlenecks import BOTTLENECKS
+
     fitted = getattr(detector, "architecture_", {})
     bottleneck = fitted.get("bottleneck", detector.bottleneck)
-    if bottleneck == "plain":
+    generative = [name for name, kind in BOTTLENECKS.items() if kind.has_prior]
+    if bottleneck not in generative:
         raise AttributeError(
-            "sample needs codes with a prior: 'bottleneck' must be 'variational' or "
-            "'adversarial'. Got 'plain'."
+            "sample needs codes with a prior: 'bottleneck' must be "
+            f"{' or '.join(map(repr, generative))}. Got {bottleneck!r}."
         )
     return True
 
@@ -328,7 +333,7 @@ class AutoencoderOutlierDetector(
         "sparsity": Float("[0, inf)"),
         "sparsity_target": Float("(0, 1)"),
         "contraction": Float("[0, inf)"),
-        "missing": Registered(),
+        "missing": OneOf(("error", "mask")),
         "optimizer": Registered(or_callable=True),
         "weight_decay": Float("[0, inf)"),
         "learning_rate": Float("(0, inf)"),
@@ -459,18 +464,20 @@ class AutoencoderOutlierDetector(
             If a parameter is unknown or out of range, or X has infinity, or NaN
             without ``missing="mask"``.
         """
-        from skae import _fitting
+        from skae import _fitting, _plan
 
-        parameters = _fitting.checked_parameters(self)
+        parameters = _plan.checked_parameters(self)
         data = self._validate(X, reset=True)
         weight = check_sample_weight(sample_weight, data)
         if X_val is not None:
             X_val = self._validate(X_val)
         metadata = {"sample_weight": sample_weight}
         reported = {"X": X, "y": y, "metadata": metadata}
-        attributes = _fitting.fit(
-            self, parameters, data, weight, X_val, reported=reported
-        )
+        with self._on_device():
+            plan = _plan.make_plan(parameters, data.shape[1])
+            attributes = _fitting.fit(
+                self, plan, data, weight, X_val, reported=reported
+            )
         self.__dict__.update(attributes)
         return self
 
@@ -514,12 +521,15 @@ class AutoencoderOutlierDetector(
         >>> detector.predict([[0, 0, 0], [9, 9, 9]])
         array([ 1, -1])
         """
-        from skae import _fitting, _streaming
+        from skae import _plan, _streaming
 
-        parameters = _fitting.checked_parameters(self)
+        parameters = _plan.checked_parameters(self)
         data = self._validate(X, reset=not hasattr(self, "weights_"), min_rows=1)
         weight = check_sample_weight(sample_weight, data)
-        self.__dict__.update(_streaming.partial_fit(self, parameters, data, weight))
+        with self._on_device():
+            plan = _plan.make_plan(parameters, data.shape[1])
+            attributes = _streaming.partial_fit(self, plan, data, weight)
+        self.__dict__.update(attributes)
         return self
 
     def score_samples(self, X):
@@ -536,7 +546,11 @@ class AutoencoderOutlierDetector(
             Float64 scores. A row's score is the same to the last bit alone, in any
             batch and in any order.
         """
-        return self._compute("score_rows", X)
+        from skae.core import model
+
+        fitted, X = self._model(), self._validate(X)
+        with self._on_device():
+            return model.score_rows(fitted, X)
 
     def decision_function(self, X):
         """Score rows relative to the threshold; negative means outlier.
@@ -588,7 +602,11 @@ class AutoencoderOutlierDetector(
         float
             At most 0.
         """
-        return self._compute("denoising_score", X)
+        from skae.core import model
+
+        fitted, X = self._model(), self._validate(X)
+        with self._on_device():
+            return model.denoising_score(fitted, X)
 
     def transform(self, X):
         """Code of each row, by the first network.
@@ -603,9 +621,11 @@ class AutoencoderOutlierDetector(
         ndarray of shape (n_samples, latent_dim)
             Codes.
         """
-        check_is_fitted(self)
-        X = self._validate(X)
-        return self._call("codes", X).astype(X.dtype)
+        from skae.core import model
+
+        fitted, X = self._model(), self._validate(X)
+        with self._on_device():
+            return model.codes(fitted, X).astype(X.dtype)
 
     def inverse_transform(self, Z):
         """Decode codes into rows, by the first network.
@@ -620,14 +640,17 @@ class AutoencoderOutlierDetector(
         ndarray of shape (n_samples, n_features)
             Decoded rows.
         """
-        check_is_fitted(self)
+        from skae.core import model
+
+        fitted = self._model()
         Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Z must have {self._n_features_out} columns, one for each unit of the "
                 f"code. Got {Z.shape[1]}."
             )
-        return self._call("decode", Z).astype(np.float64)
+        with self._on_device():
+            return model.decode(fitted, Z).astype(np.float64)
 
     @available_if(_is_generative)
     def sample(self, n_samples=1, random_state=None):
@@ -663,9 +686,12 @@ class AutoencoderOutlierDetector(
         >>> bool(np.abs(np.cov(rows.T) - np.cov(X.T)).max() < 0.25)
         True
         """
-        check_is_fitted(self)
+        from skae.core import model
+
+        fitted = self._model()
         check_range("n_samples", n_samples, Int("[1, inf)"), type(self).__name__)
-        return self._call("sample", int(n_samples), generator_of(random_state))
+        with self._on_device():
+            return model.sample(fitted, int(n_samples), generator_of(random_state))
 
     def reconstruct(self, X):
         """Output of the network for each row, averaged over the networks.
@@ -681,7 +707,11 @@ class AutoencoderOutlierDetector(
             Reconstructions, in the units of ``X``, for missing cells too: they are
             filled by ``np.where(np.isnan(X), detector.reconstruct(X), X)``.
         """
-        return self._compute("reconstruct", X)
+        from skae.core import model
+
+        fitted, X = self._model(), self._validate(X)
+        with self._on_device():
+            return model.reconstruct(fitted, X)
 
     def feature_errors(self, X, normalize=True):
         """How much each feature contributes to the reconstruction error.
@@ -701,8 +731,7 @@ class AutoencoderOutlierDetector(
             Errors >= 0, NaN in missing cells; a data frame of the same kind with the
             same names where ``X`` is one.
         """
-        errors = self._compute("feature_errors", X, normalize=bool(normalize))
-        return like_frame(errors, X)
+        return like_frame(self._feature_errors(X, normalize=bool(normalize)), X)
 
     def explain(self, X, n_features=5):
         """Name the features that make each row abnormal, the worst first.
@@ -725,7 +754,7 @@ class AutoencoderOutlierDetector(
         skae.inspection.explain : The same for the columns that enter a Pipeline.
         """
         check_range("n_features", n_features, Int("[1, inf)"), type(self).__name__)
-        errors = self._compute("feature_errors", X, normalize=True)
+        errors = self._feature_errors(X, normalize=True)
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             names = [f"x{i}" for i in range(self.n_features_in_)]
@@ -818,10 +847,9 @@ class AutoencoderOutlierDetector(
         str
             A line for each layer: name, output shape, number of parameters.
         """
-        from skae.core import engine
+        from skae.core import model
 
-        check_is_fitted(self)
-        table = engine.layer_table(self.architecture_)
+        table = model.layer_table(self._model())
         lines = [("layer", "output shape", "parameters")] + [
             (
                 layer.name,
@@ -859,8 +887,11 @@ class AutoencoderOutlierDetector(
         >>> bool(np.allclose(module.encode(X), detector.transform(X), atol=1e-5))
         True
         """
-        check_is_fitted(self)
-        return self._call("to_module")
+        from skae.core import model
+
+        fitted = self._model()
+        with self._on_device():
+            return model.to_module(fitted)
 
     @property
     def _n_features_out(self):
@@ -889,23 +920,36 @@ class AutoencoderOutlierDetector(
             check_observed(X)
         return X
 
+    def _feature_errors(self, X, *, normalize):
+        from skae.core import model
+
+        fitted, X = self._model(), self._validate(X)
+        with self._on_device():
+            return model.feature_errors(fitted, X, normalize=normalize)
+
     def _usual_errors(self):
         """Mean squared residual of each feature on training rows."""
-        return self._call("usual_errors")
+        from skae.core import model
 
-    def _compute(self, name, X, **options):
-        """Validate rows and pass them to a function of the engine."""
+        return model.usual_errors(self._model())
+
+    def _model(self):
+        """Fitted parts as the core takes them."""
         check_is_fitted(self)
-        return self._call(name, self._validate(X), **options)
+        from skae.core.config import NetworkConfig
+        from skae.core.model import Model
 
-    def _call(self, name, *arguments, **options):
-        from skae.core import engine
+        network = NetworkConfig(**self.architecture_)
+        return Model(network, self.weights_, self.statistics_, self.fitted_score_)
 
-        model = engine.Model(
-            self.architecture_, self.weights_, self.statistics_, self.fitted_score_
-        )
-        with engine.device_context(self.device):
-            return getattr(engine, name)(model, *arguments, **options)
+    @contextmanager
+    def _on_device(self):
+        """Compute on the device asked for; what the core refuses is refused of us."""
+        from skae._plan import naming
+        from skae.core.devices import device_context
+
+        with naming(self), device_context(self.device):
+            yield
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -9,8 +9,12 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae import thresholds
 from skae._callbacks import EpochReporter, inside_search
-from skae._validation import check_parameters, generator_of
-from skae.core import engine
+from skae._validation import generator_of
+from skae.core import fitting, splitting
+from skae.core.batching import Rows
+from skae.core.fitting import Member
+from skae.core.losses import LOSSES
+from skae.core.model import has_collapsed, score_rows, unstack
 
 # Share of held-out rows below the threshold with contamination="auto".
 AUTO_FALSE_ALARMS = 0.05
@@ -19,70 +23,71 @@ AUTO_FALSE_ALARMS = 0.05
 SPREAD = (0.01, 100.0)
 
 
-def checked_parameters(estimator):
-    """Return the estimator's parameters, or raise a ValueError that names the bad."""
-    check_parameters(estimator, engine.CHOICES)
-    return estimator.get_params(deep=False)
-
-
-def fit(estimator, parameters, X, sample_weight, X_val, *, reported):
+def fit(estimator, plan, X, sample_weight, X_val, *, reported):
     """Train and return the fitted attributes as a dict.
 
     ``reported`` holds X, y and metadata as callbacks shall see them.
     """
-    rows = engine.Rows(X, sample_weight)
+    rows = Rows(X, sample_weight)
     if not sample_weight.all():
         rows = rows.select(np.flatnonzero(sample_weight))
         if rows.X.shape[0] < 2:
             raise ValueError(
                 "sample_weight must leave at least 2 rows of positive weight. Got 1."
             )
-    check_values(parameters, X, "X")
+    check_values(plan.training.loss, X, "X")
     if X_val is not None:
-        check_values(parameters, X_val, "X_val")
+        check_values(plan.training.loss, X_val, "X_val")
         _warn_of_few(X_val)
-    with engine.device_context(parameters["device"]):
-        seeds, previous = seeds_and_previous(estimator, parameters, X.shape[1])
-        split = engine.split_rows(parameters, rows, X_val, seed=seeds[0])
-        names = getattr(estimator, "feature_names_in_", range(X.shape[1]))
-        warn_of_spread(split.ball["scale"], names)
-        make = partial(attributes, parameters, rows, split, seeds)
-        n_epochs = engine.n_epochs(parameters, split.train.X.shape[0])
-        reporter = EpochReporter(estimator, reported, n_epochs * (len(seeds) - 1))
-        members = _train(parameters, split, seeds, previous, make, reporter, n_epochs)
-        fitted = make(members, is_last=True)
-        reporter.end(fitted)
-        return fitted
+    seeds, previous = seeds_and_previous(estimator, plan, estimator.warm_start)
+    split = splitting.split_rows(plan, rows, X_val, seed=seeds[0])
+    warn_of_spread(estimator, split)
+    make = partial(
+        attributes,
+        plan,
+        rows,
+        split,
+        seeds,
+        contamination=estimator.contamination,
+        keeps_optimizer=estimator.warm_start,
+    )
+    n_epochs = fitting.n_epochs(plan, split.train.X.shape[0])
+    reporter = EpochReporter(estimator, reported, n_epochs * (len(seeds) - 1))
+    members = _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs)
+    fitted = make(members, is_last=True)
+    reporter.end(fitted)
+    return fitted
 
 
-def check_values(parameters, X, name):
+def check_values(loss, X, name):
     """Refuse rows that the loss is not defined for."""
-    if parameters["loss"] != "binary_cross_entropy":
+    domain = LOSSES[loss].domain
+    if domain is None:
         return
-    low, high = engine.extremes(X)
-    if low < 0 or high > 1:
+    low, high = splitting.extremes(X)
+    if low < domain[0] or high > domain[1]:
         raise ValueError(
-            f"loss='binary_cross_entropy' needs values in [0, 1]. {name} has values "
-            f"from {low:.4g} to {high:.4g}: put a MinMaxScaler in front."
+            f"loss={loss!r} needs values in [{domain[0]:g}, {domain[1]:g}]. {name} has "
+            f"values from {low:.4g} to {high:.4g}: put a MinMaxScaler in front."
         )
 
 
-def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
-    members: list[engine.Member] = []
+def _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs):
+    members: list[Member] = []
 
     def on_epoch(history, params):
-        _log_epoch(history, n_epochs, parameters["verbose"])
+        _log_epoch(history, n_epochs, estimator.verbose)
 
         def current():
             copied = {name: list(values) for name, values in history.items()}
-            member = engine.Member(engine.to_numpy(params), [], copied, "running")
+            member = Member(fitting.to_numpy(params), [], copied, "running")
             return make([*members, member])
 
         return reporter.epoch(current)
 
     for seed, start in zip(seeds[1:], previous, strict=True):
-        member = engine.train_member(
-            parameters, split, seed=seed, previous=start, on_epoch=on_epoch
+        member = fitting.train_member(
+            plan, split, seed=seed, previous=start, on_epoch=on_epoch
         )
         warn_of_ending(member.ending)
         # An ensemble goes without a network that was interrupted or never learnt.
@@ -94,19 +99,19 @@ def _train(parameters, split, seeds, previous, make, reporter, n_epochs):
     return members
 
 
-def seeds_and_previous(estimator, parameters, n_features):
+def seeds_and_previous(estimator, plan, continues):
     """Seeds of the split and of every member, and the members to continue from."""
-    n_members = parameters["n_estimators"]
-    if not (parameters["warm_start"] and hasattr(estimator, "weights_")):
-        generator = generator_of(parameters["random_state"])
+    n_members = estimator.n_estimators
+    if not (continues and hasattr(estimator, "weights_")):
+        generator = generator_of(estimator.random_state)
         return generator.randint(2**31 - 1, size=1 + n_members), [None] * n_members
-    shape = engine.architecture(parameters, n_features)
+    shape = dict(vars(plan.network))
     if shape != estimator.architecture_:
         raise ValueError(
             "warm_start=True continues the fitted network, whose shape must stay "
             f"{estimator.architecture_}. Got {shape}."
         )
-    weights = engine.unstack(estimator.weights_)
+    weights = unstack(estimator.weights_)
     if n_members != len(weights):
         raise ValueError(
             "warm_start=True continues the fitted networks, so 'n_estimators' must "
@@ -114,37 +119,47 @@ def seeds_and_previous(estimator, parameters, n_features):
         )
     leaves = estimator._optimizer_leaves or [[]] * n_members
     return estimator._seeds, [
-        engine.Member(member, old, estimator.history_, "finished")
+        Member(member, old, estimator.history_, "finished")
         for member, old in zip(weights, leaves, strict=True)
     ]
 
 
-def attributes(parameters, rows, split, seeds, members, *, is_last=False):
+def attributes(
+    plan,
+    rows,
+    split,
+    seeds,
+    members,
+    *,
+    contamination,
+    keeps_optimizer,
+    is_last=False,
+):
     """Fitted attributes that the trained members make.
 
     The last ones of a training are worth a look at the codes, and scores of rows as
     if they were new where none are held out; otherwise training scores stand in.
     """
-    model = engine.build(parameters, split, members)
-    if is_last and engine.has_collapsed(model, split.sample):
-        _warn_of_collapse(parameters["beta"])
+    model = fitting.fitted_model(plan, split, members)
+    if is_last and has_collapsed(model, split.sample):
+        _warn_of_collapse(plan.hyper.beta)
     calibration = split.held_out or rows
     scores = None
-    if is_last and split.held_out is None and parameters["validation_fraction"] > 0:
-        scores = _cross_fitted_scores(parameters, rows, model, seeds[0])
+    if is_last and split.held_out is None and plan.validation_fraction > 0:
+        scores = _cross_fitted_scores(plan, rows, model, seeds[0])
     if scores is None:
-        scores = engine.score_rows(model, calibration.X)
-    if parameters["contamination"] == "auto":
+        scores = score_rows(model, calibration.X)
+    if contamination == "auto":
         offset = thresholds.contamination_offset(
             scores, AUTO_FALSE_ALARMS, calibration.weight
         )
     else:
         offset = thresholds.contamination_offset(
-            engine.score_rows(model, rows.X), parameters["contamination"], rows.weight
+            score_rows(model, rows.X), contamination, rows.weight
         )
     history = members[0].history
     return {
-        "architecture_": model.architecture,
+        "architecture_": dict(vars(model.network)),
         "weights_": model.weights,
         "statistics_": model.statistics,
         "fitted_score_": model.score,
@@ -155,15 +170,15 @@ def attributes(parameters, rows, split, seeds, members, *, is_last=False):
         "n_parameters_": sum(array.size for array in model.weights.values()),
         "_seeds": seeds[: 1 + len(members)],
         "_optimizer_leaves": [m.optimizer_leaves for m in members]
-        if parameters["warm_start"]
+        if keeps_optimizer
         else None,
         "_stream": None,
     }
 
 
-def _cross_fitted_scores(parameters, rows, model, seed):
+def _cross_fitted_scores(plan, rows, model, seed):
     try:
-        return engine.cross_fitted_scores(parameters, rows, model, seed=seed)
+        return fitting.cross_fitted_scores(plan, rows, model, seed=seed)
     except KeyboardInterrupt:
         warn_of_ending("interrupted")
         return None
@@ -180,14 +195,17 @@ def _warn(message, category=UserWarning):
 
 
 def _warn_of_few(X_val):
-    if X_val.shape[0] < engine.MIN_HELD_OUT:
+    if X_val.shape[0] < splitting.MIN_HELD_OUT:
         _warn(
-            f"X_val has {X_val.shape[0]} rows, fewer than the {engine.MIN_HELD_OUT} "
+            f"X_val has {X_val.shape[0]} rows, fewer than the {splitting.MIN_HELD_OUT} "
             "that a threshold needs. It is not used."
         )
 
 
-def warn_of_spread(scale, names):
+def warn_of_spread(estimator, split):
+    """Warn of columns that are too narrow or too wide to train on."""
+    scale = split.sample.ball["scale"]
+    names = getattr(estimator, "feature_names_in_", range(len(scale)))
     outside = np.flatnonzero((scale < SPREAD[0]) | (scale > SPREAD[1]))
     if len(outside):
         first = outside[0]
@@ -209,6 +227,7 @@ def _warn_of_collapse(beta):
 
 
 def warn_of_ending(ending):
+    """Warn of a training that did not end as it should; in a search, stop."""
     if ending == "diverged":
         _warn(
             "Training diverged: the loss was not finite. The last finite weights are "

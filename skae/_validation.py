@@ -14,18 +14,13 @@ from sklearn.utils import (
 
 from skae._ranges import Range, Registered
 
-# Corruptions whose scale is a share of the cells.
-OF_CELLS = ("masking", "swap", "salt_and_pepper")
-
 # Rows that are looked at in one go.
 BLOCK_ROWS = 4096
 
-OWNER = "AutoencoderOutlierDetector"
 
-
-def refuse(name: str, wanted: str, value: Any, owner: str = OWNER) -> None:
-    """Raise a ValueError that names a parameter, its value and what was wanted."""
-    raise ValueError(
+def refused(name: str, wanted: str, value: Any, owner: str) -> ValueError:
+    """Error that names a parameter, its value and what was wanted."""
+    return ValueError(
         f"The {name!r} parameter of {owner} must be {wanted}. Got {value!r} instead."
     )
 
@@ -40,7 +35,7 @@ def generator_of(random_state: Any) -> np.random.RandomState:
 def check_range(name: str, value: Any, allowed: Range, owner: str) -> None:
     """Refuse a value that the range of its parameter does not accept."""
     if not allowed.accepts(value):
-        refuse(name, allowed.wanted(value), value, owner)
+        raise refused(name, allowed.wanted(value), value, owner)
 
 
 def check_ranges(
@@ -91,65 +86,6 @@ def check_scores(scores: Any) -> np.ndarray:
             f"scores must be numbers. Got NaN for {np.isnan(scores).sum()} rows."
         )
     return scores
-
-
-def check_parameters(estimator: Any, choices: Mapping[str, Collection[str]]) -> None:
-    """Refuse parameters of a detector, alone or beside each other."""
-    parameters = estimator.get_params(deep=False)
-    check_ranges(estimator, parameters, choices)
-    _check_together(parameters)
-
-
-def _check_together(parameters: Mapping[str, Any]) -> None:
-    """Refuse values that make no sense beside those of other parameters."""
-    activation, output = parameters["activation"], parameters["output_activation"]
-    is_ours = not callable(parameters["network"])
-    if is_ours:
-        _check_sizes_together(parameters)
-    elif parameters["dropout"] > 0:
-        wanted = "0 with a network of your own, which has its own nnx.Dropout"
-        refuse("dropout", wanted, parameters["dropout"])
-    if parameters["sparsity"] > 0 and activation != "sigmoid" and is_ours:
-        # The divergence is one of probabilities.
-        refuse("activation", "'sigmoid' with sparsity > 0", activation)
-    is_entropy = parameters["loss"] == "binary_cross_entropy"
-    if is_entropy and output != "sigmoid" and is_ours:
-        wanted = "'sigmoid' with loss='binary_cross_entropy'"
-        refuse("output_activation", wanted, output)
-    bottleneck, score = parameters["bottleneck"], parameters["anomaly_score"]
-    if parameters["sparsity"] > 0 and bottleneck != "plain":
-        # Codes with a Gaussian prior are no probabilities.
-        refuse("bottleneck", "'plain' with sparsity > 0", bottleneck)
-    if bottleneck == "variational" and parameters["loss"] != "squared_error":
-        # Its likelihood is that of a Gaussian.
-        wanted = "'squared_error' with bottleneck='variational'"
-        refuse("loss", wanted, parameters["loss"])
-    if score == "elbo" and bottleneck != "variational":
-        refuse("bottleneck", "'variational' with anomaly_score='elbo'", bottleneck)
-    corruption, scale = parameters["corruption"], parameters["corruption_scale"]
-    if corruption in OF_CELLS and np.max(scale) > 1:
-        wanted = f"a share of the cells, at most 1, with corruption={corruption!r}"
-        refuse("corruption_scale", wanted, scale)
-
-
-def _check_sizes_together(parameters: Mapping[str, Any]) -> None:
-    """Refuse layers and shapes of rows that a network cannot have."""
-    network, shape = parameters["network"], parameters["input_shape"]
-    n_layers = len(parameters["hidden_layer_sizes"])
-    decoder = parameters["decoder_layer_sizes"]
-    if network == "conv" and decoder is not None and len(decoder) != n_layers:
-        wanted = f"None or hold {n_layers} sizes, as the encoder does, with "
-        refuse("decoder_layer_sizes", f"{wanted}network='conv'", decoder)
-    if network == "recurrent":
-        for name in ("hidden_layer_sizes", "decoder_layer_sizes"):
-            sizes = parameters[name]
-            if sizes is not None and len(sizes) == 0:
-                refuse(name, "of at least one layer with network='recurrent'", sizes)
-    if shape is not None and network == "recurrent" and len(shape) != 2:
-        refuse("input_shape", "(length, channels) with network='recurrent'", shape)
-    if shape is not None and network == "conv" and len(shape) not in (2, 3):
-        wanted = "(length, channels) or (height, width, channels) with network='conv'"
-        refuse("input_shape", wanted, shape)
 
 
 def check_observed(X: Any) -> None:

@@ -7,7 +7,15 @@ import struct
 import numpy as np
 import pytest
 
-from skae.core.config import Hyperparameters, NetworkConfig, TrainingConfig
+from skae.core.bottlenecks import BOTTLENECKS
+from skae.core.config import (
+    Features,
+    Hyperparameters,
+    NetworkConfig,
+    Plan,
+    TrainingConfig,
+)
+from skae.core.scores import SCORES
 from skae.io import load
 from skae.io._container import DIGEST, NO_DIGEST
 
@@ -47,10 +55,33 @@ def hyperparameters(dtype=np.float32, **penalty_strengths):
     return Hyperparameters(
         *map(dtype, (0.01, 0.0, 0.0, 0.1, 0.1)),
         {name: dtype(value) for name, value in penalty_strengths.items()},
-        *map(dtype, (0.05, 1, 0)),
-        dtype(10),
-        *(np.full(4, value, dtype) for value in (1, 0, -2, 2)),
+        *map(dtype, (0.05, 1, 0, 10)),
     )
+
+
+def features(dtype=np.float32, **changes):
+    values = {"center": 0, "scale": 1, "low": -2, "high": 2}
+    made = Features(**{k: np.full(4, v, dtype) for k, v in values.items()})
+    return made._replace(**changes)
+
+
+def plan(max_epochs=None, **changes):
+    return Plan(
+        NETWORK,
+        configure(**changes),
+        hyperparameters(),
+        score="reconstruction",
+        trim=0.0,
+        validation_fraction=0.1,
+        max_epochs=max_epochs,
+        patience=None,
+        tol=0.0,
+    )
+
+
+def bottleneck_for(score):
+    """A bottleneck that a score can have."""
+    return next(name for name in BOTTLENECKS if SCORES[score].suits(name))
 
 
 # Files of detectors

@@ -1,37 +1,49 @@
-"""Imports go one way: shell -> engine -> training and scoring -> leaves."""
+"""Imports go one way, rooms stay small, and no name has a branch of its own."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
 
 import skae
+from skae.core.bottlenecks import BOTTLENECKS
+from skae.core.networks import NETWORKS
+from skae.core.scores import SCORES
 
 ROOT = Path(skae.__file__).parent
 MODULES = {
     ".".join(("skae", *path.relative_to(ROOT).with_suffix("").parts)): path
-    for path in ROOT.rglob("*.py")
+    for path in sorted(ROOT.rglob("*.py"))
 }
+IN_CORE = [name for name in MODULES if name.startswith("skae.core.")]
 ACCELERATED = {"jax", "jaxlib", "flax", "optax"}
 
-# What each module of the core may import of the others.
+# What each room of the core, a module or a package, may import of the others.
 CORE = {
-    "config": set(),
+    "__init__": set(),
+    # Leaves.
     "batching": set(),
-    "reservoir": {"batching"},
     "compilation": set(),
-    "losses": set(),
+    "config": set(),
+    "course": set(),
+    "errors": set(),
     "gaussian": set(),
-    "robust": {"gaussian"},
-    "memory": {"gaussian"},
-    "bottlenecks": {"config", "losses"},
-    "modules": {"config"},
-    "networks": {"bottlenecks", "compilation", "config", "modules"},
+    "layers": set(),
+    "losses": set(),
+    # Tools and values.
+    "ball": {"batching", "gaussian"},
     "corruptions": {"config"},
+    "devices": {"errors"},
+    "memory": {"gaussian"},
+    "reservoir": {"batching"},
+    "robust": {"gaussian"},
+    "sample": {"ball", "batching", "gaussian"},
+    "bottlenecks": {"config", "layers", "losses"},
+    "networks": {"bottlenecks", "compilation", "config", "errors", "layers"},
     "penalties": {"bottlenecks", "config", "losses"},
-    "training": {
-        "compilation",
-        "batching",
+    # Training.
+    "objective": {
         "bottlenecks",
         "config",
         "corruptions",
@@ -39,20 +51,119 @@ CORE = {
         "networks",
         "penalties",
     },
-    "scoring": {
+    "optimizers": {"bottlenecks", "compilation", "config"},
+    "training": {
         "batching",
         "bottlenecks",
         "compilation",
+        "config",
+        "course",
+        "networks",
+        "objective",
+        "optimizers",
+    },
+    # Scoring.
+    "blocks": {"ball", "batching", "compilation", "config", "gaussian", "networks"},
+    "views": {"blocks", "gaussian", "networks"},
+    "scores": {
+        "ball",
+        "blocks",
+        "bottlenecks",
         "config",
         "gaussian",
         "memory",
         "networks",
         "robust",
+        "sample",
+        "views",
     },
-    "__init__": set(),
+    "statistics": {
+        "blocks",
+        "config",
+        "gaussian",
+        "memory",
+        "sample",
+        "scores",
+        "views",
+    },
+    # What the shell calls.
+    "model": {
+        "batching",
+        "blocks",
+        "bottlenecks",
+        "config",
+        "gaussian",
+        "layers",
+        "networks",
+        "sample",
+        "scores",
+        "statistics",
+        "views",
+    },
+    "checking": {
+        "bottlenecks",
+        "config",
+        "gaussian",
+        "model",
+        "networks",
+        "scores",
+        "statistics",
+    },
+    "splitting": {
+        "ball",
+        "batching",
+        "config",
+        "corruptions",
+        "gaussian",
+        "robust",
+        "sample",
+    },
+    "fitting": {
+        "batching",
+        "blocks",
+        "bottlenecks",
+        "config",
+        "course",
+        "model",
+        "networks",
+        "optimizers",
+        "scores",
+        "splitting",
+        "statistics",
+        "training",
+        "views",
+    },
 }
-CORE["engine"] = CORE["training"] | CORE["scoring"]
-CORE["engine"] |= {"modules", "reservoir", "scoring", "training"}
+
+# Rooms of the core that modules of the shell call. The plan is made of all registries.
+SHELL = {
+    "skae._detector": {"bottlenecks", "config", "devices", "model"},
+    "skae._fitting": {"batching", "fitting", "losses", "model", "splitting"},
+    "skae._plan": {
+        "bottlenecks",
+        "config",
+        "corruptions",
+        "errors",
+        "losses",
+        "networks",
+        "optimizers",
+        "penalties",
+        "scores",
+    },
+    "skae._streaming": {"batching", "fitting", "memory", "reservoir", "splitting"},
+    "skae.io._contents": {"checking"},
+    "skae.io._onnx": {"bottlenecks", "networks", "scores"},
+    "skae.io._onnx_graph": {
+        "ball",
+        "batching",
+        "bottlenecks",
+        "gaussian",
+        "model",
+        "networks",
+        "scores",
+    },
+    "skae.testing": {"compilation"},
+}
 
 
 def imports(path, *, top_level_only=False):
@@ -78,15 +189,77 @@ def test_jax_stays_in_the_core_and_scikit_learn_out_of_it(name):
         assert not packages(MODULES[name]) & ACCELERATED
 
 
-@pytest.mark.parametrize("name", [m for m in MODULES if m.startswith("skae.core.")])
+def rooms(path):
+    """Rooms of the core that a module imports."""
+    found = (imported.split(".") for imported in imports(path))
+    return {parts[2] for parts in found if parts[:2] == ["skae", "core"]}
+
+
+@pytest.mark.parametrize("name", IN_CORE)
 def test_core_imports_go_one_way(name):
-    used = set()
-    for imported in imports(MODULES[name]):
-        parts = imported.split(".")
-        if parts[0] == "skae":
-            assert parts[1] == "core", imported
-            used.add(parts[2])
-    assert used <= CORE[name.split(".")[2]]
+    assert not any(
+        imported.startswith("skae") and not imported.startswith("skae.core.")
+        for imported in imports(MODULES[name])
+    )
+    room = name.split(".")[2]
+    assert rooms(MODULES[name]) - {room} <= CORE[room]
+
+
+def test_modules_of_the_core_import_each_other_without_circles():
+    graph = {
+        name: {
+            other
+            for imported in imports(MODULES[name])
+            for other in (imported, imported.rpartition(".")[0])
+            if other in MODULES and other != name
+        }
+        for name in IN_CORE
+    }
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) >= len(graph)
+
+
+@pytest.mark.parametrize("name", IN_CORE)
+def test_modules_and_functions_of_the_core_stay_small(name):
+    text = MODULES[name].read_text()
+    assert text.count("\n") <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[ast.get_docstring(node) is not None :]
+            assert not body or node.end_lineno - body[0].lineno < 40, node.name
+
+
+# Where a name is declared: its registry, and its own file.
+REGISTRIES = {
+    "skae.core.scores.__init__",
+    "skae.core.bottlenecks.__init__",
+    "skae.core.networks.binding",
+}
+NAMES = {*SCORES, *BOTTLENECKS, *NETWORKS}
+
+
+def named(node):
+    """Names of scores, bottlenecks and networks that an operand holds."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and part.value in NAMES:
+            yield part.value
+        # A value of a registry is written in capitals, as constants are.
+        name = getattr(part, "id", getattr(part, "attr", ""))
+        if name.isupper() and name.lower() in NAMES:
+            yield name
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - REGISTRIES))
+def test_no_score_bottleneck_or_network_has_a_branch_on_its_name(name):
+    found = []
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, (ast.Compare, ast.match_case)):
+            found += named(node.pattern if isinstance(node, ast.match_case) else node)
+        if (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", "") == "startswith"
+        ):
+            found += [value for part in node.args for value in named(part)]
+    assert not found
 
 
 def test_the_detector_imports_the_core_lazily():
@@ -94,15 +267,10 @@ def test_the_detector_imports_the_core_lazily():
     assert not any("core" in name or "_fitting" in name for name in top)
 
 
-def test_the_shell_uses_the_core_through_the_engine_alone():
+def test_the_shell_calls_the_core_where_it_plans_fits_scores_and_exports():
     for name, path in MODULES.items():
-        if name.startswith("skae.core") or name == "skae.testing":
-            continue
-        core = {i for i in imports(path) if i.startswith("skae.core")}
-        if name == "skae.io._onnx_graph":
-            # It says what scoring does a second time, with the same constants.
-            core = {i for i in core if i.split(".")[2] not in CORE["engine"]}
-        assert core <= {"skae.core.engine"}, name
+        if not name.startswith("skae.core"):
+            assert rooms(path) <= SHELL.get(name, set()), name
 
 
 def test_matplotlib_is_never_imported_at_module_level():

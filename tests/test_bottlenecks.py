@@ -17,11 +17,14 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import NearestNeighbors
 
 from skae import AutoencoderOutlierDetector
-from skae.core import bottlenecks, networks, training
+from skae.core import networks
+from skae.core.bottlenecks import BOTTLENECKS, adversarial, variational
+from skae.core.bottlenecks.bottleneck import key_of_draws
 from skae.core.config import NetworkConfig
+from skae.core.objective import objective, row_losses
 from skae.io import load, save
 from skae.testing import count_compilations
-from tests.helpers import configure, hyperparameters
+from tests.helpers import configure, features, hyperparameters
 
 VARIATIONAL = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity", "variational")
 ADVERSARIAL = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity", "adversarial")
@@ -55,20 +58,20 @@ def test_divergence_is_the_integral_that_defines_it(mean, logit):
 
     around = code.mean() + code.std() * np.array([-10, 10])
     expected, _ = integrate.quad(density, *around)
-    got = float(bottlenecks.divergences(encoded)[0, 0])
+    got = float(variational.divergences(encoded)[0, 0])
     assert got == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_divergences_are_finite_and_hardly_negative(mean, logit):
-    got = float(bottlenecks.divergences(np.array([[mean, logit]], "f4"))[0, 0])
+    got = float(variational.divergences(np.array([[mean, logit]], "f4"))[0, 0])
     assert np.isfinite(got)
     assert got > -1e-6
 
 
 def test_draws_have_mean_and_variance_of_the_distribution():
     encoded = np.tile(np.float32([2, -1, 3, special.logit(0.25)]), (100_000, 1))
-    draws = np.asarray(bottlenecks.draw(jax.random.key(0), encoded))
+    draws = np.asarray(variational.draw(jax.random.key(0), encoded))
     np.testing.assert_allclose(draws.mean(axis=0), [2, -1], atol=0.03)
     expected = [np.sqrt(special.expit(3)), 0.5]
     np.testing.assert_allclose(draws.std(axis=0), expected, rtol=0.01)
@@ -82,18 +85,18 @@ def test_variational_loss_is_the_formula_at_the_drawn_codes(is_masked):
     hyper = hyperparameters()._replace(beta=np.float32(0.7))
     key = jax.random.key(3)
     losses, codes = jax.jit(
-        lambda *a: training.row_losses(
+        lambda *a: row_losses(
             *a,
             network=VARIATIONAL,
             training=configure(is_masked=is_masked),
             evaluate=False,
         )
-    )(params, key, x, jnp.ones(5), hyper)
+    )(params, key, x, jnp.ones(5), hyper, features())
     observed, filled = ~np.isnan(x), np.nan_to_num(x).astype(float)
     hidden = np.tanh(dense(params, "encoder.0", filled))
     mean, logit = np.split(dense(params, "encoder.1", hidden), 2, axis=1)
     np.testing.assert_allclose(codes, mean, rtol=1e-4, atol=1e-5)
-    noise = jax.random.normal(jax.random.fold_in(key, training.DRAW), mean.shape)
+    noise = jax.random.normal(key_of_draws(key), mean.shape)
     drawn = mean + np.sqrt(special.expit(logit)) * np.asarray(noise, float)
     hidden = np.tanh(dense(params, "decoder.0", drawn))
     squared = (filled - dense(params, "decoder.1", hidden)) ** 2
@@ -130,23 +133,23 @@ def test_game_equals_its_formulas():
 
     sure = logits(params, code)
     expected = mean(np.logaddexp(0, -sure))
-    got = bottlenecks.deception(params, code, weight)
+    got = adversarial.deception(params, code, weight)
     assert float(got) == pytest.approx(expected, rel=1e-5)
     losses = np.logaddexp(0, sure) + np.logaddexp(0, -logits(params, prior))
-    penalty = bottlenecks.SLOPE_PENALTY * (slope(code.astype(float)) + slope(prior)) / 2
-    got = bottlenecks._detection(params, key, code, weight)
+    penalty = adversarial.SLOPE_PENALTY * (slope(code.astype(float)) + slope(prior)) / 2
+    got = adversarial._detection(params, key, code, weight)
     assert float(got) == pytest.approx(mean(losses + penalty), rel=1e-5)
 
 
 def test_each_player_moves_its_own_weights():
     params = random_parameters(ADVERSARIAL)
-    others, discriminator = bottlenecks.without_discriminator(params)
+    others, discriminator = BOTTLENECKS["adversarial"].split(params)
     rng = np.random.default_rng(0)
     code = rng.normal(3, 1, size=(64, 3)).astype(np.float32)
     weight = np.ones(64, np.float32)
-    optimizer_state = bottlenecks.discriminator_optimizer(0.01).init(discriminator)
-    before = bottlenecks.deception(params, code, weight)
-    discriminate = jax.jit(bottlenecks.discriminate)
+    optimizer_state = adversarial.init(discriminator, 0.01)
+    before = adversarial.deception(params, code, weight)
+    discriminate = jax.jit(adversarial.discriminate)
     for step in range(20):
         discriminator, optimizer_state = discriminate(
             discriminator,
@@ -158,13 +161,14 @@ def test_each_player_moves_its_own_weights():
         )
     assert set(discriminator) == {n for n in params if n.startswith("discriminator")}
     # It has learnt that these codes are no draws of the prior.
-    assert bottlenecks.deception(others | discriminator, code, weight) > before + 1
-    gradient = jax.grad(training.objective)(
+    assert adversarial.deception(others | discriminator, code, weight) > before + 1
+    gradient = jax.grad(objective)(
         params,
         jax.random.key(0),
         rng.normal(size=(64, 4)).astype(np.float32),
         weight,
         hyperparameters()._replace(beta=np.float32(0)),
+        features(),
         network=ADVERSARIAL,
         training=configure(),
     )
@@ -238,7 +242,7 @@ def test_elbo_of_incomplete_rows_is_that_of_observed_cells(blobs, small):
     params = {name: value[0] for name, value in detector.weights_.items()}
     config = NetworkConfig(**detector.architecture_)
     encoded = networks.bind(params, config=config).encoded(filled.astype(np.float32))
-    information = np.asarray(bottlenecks.divergences(encoded)).sum(axis=1)
+    information = np.asarray(variational.divergences(encoded)).sum(axis=1)
     residual = np.nansum(np.square(holes - detector.reconstruct(holes)), axis=1)
     noise = np.exp(params["noise.log_variance"])
     expected = -(residual / (2 * noise) + information) / 5

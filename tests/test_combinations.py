@@ -11,10 +11,10 @@ from skae.core import compilation
 from skae.core.bottlenecks import BOTTLENECKS
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
-from skae.core.modules import ACTIVATIONS, NETWORKS
+from skae.core.networks import ACTIVATIONS, NETWORKS
+from skae.core.optimizers import OPTIMIZERS
 from skae.core.penalties import PENALTIES
-from skae.core.scoring import SCORES
-from skae.core.training import OPTIMIZERS
+from skae.core.scores import SCORES
 from skae.io import load, save
 from skae.testing import count_compilations
 

@@ -27,7 +27,7 @@ from skae import AutoencoderOutlierDetector
 from skae import __main__ as main
 from skae._command import columns, compare, detectors, page, saved, score, tables
 from skae._command.errors import CommandError
-from skae.core import engine
+from skae.core import fitting
 
 
 @pytest.fixture(autouse=True)
@@ -713,12 +713,12 @@ def test_bytes_are_ignored(capsys):
 
 def test_an_interrupted_training_makes_no_model(monkeypatch, capsys):
     mixed().to_csv("a.csv", index=False)
-    train = engine.train_member
+    train = fitting.train_member
 
     def interrupted(*arguments, **options):
         return train(*arguments, **options)._replace(ending="interrupted")
 
-    monkeypatch.setattr(engine, "train_member", interrupted)
+    monkeypatch.setattr(fitting, "train_member", interrupted)
     run("score", "a.csv", "--save", "m", code=130)
     assert "interrupted" in capsys.readouterr().err
     assert not Path("m").exists()

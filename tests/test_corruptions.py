@@ -7,18 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skae.core import corruptions
-from tests.helpers import hyperparameters
+from tests.helpers import features, hyperparameters
 
 KEY = jax.random.key(0)
 CELLS = ["masking", "salt_and_pepper", "swap"]
 
 
-def corrupted(name, x, n_rows=None, low=0.3, high=0.3, **changes):
+def corrupted(name, x, n_rows=None, low=0.3, high=0.3, extremes=(), **changes):
     hyper = hyperparameters()._replace(
-        corruption_low=np.float32(low), corruption_high=np.float32(high), **changes
+        corruption_low=np.float32(low), corruption_high=np.float32(high)
     )
     n_rows = len(x) if n_rows is None else n_rows
-    return np.asarray(corruptions.corrupt(KEY, x, n_rows, hyper, corruption=name))
+    known = features(**changes, **dict(zip(("low", "high"), extremes, strict=False)))
+    return np.asarray(
+        corruptions.corrupt(KEY, x, n_rows, hyper, known, corruption=name)
+    )
 
 
 def mean_of_log_uniform(low, high, power=1):
@@ -31,7 +34,7 @@ def test_gaussian_noise_has_the_given_scales():
     scale = np.array([1.0, 10.0, 0.0], np.float32)
     x = np.full((20_000, 3), 7, np.float32)
     for low, high in ((0.05, 0.8), (0.05, 0.05)):
-        noise = corrupted("gaussian", x, low=low, high=high, feature_scale=scale) - x
+        noise = corrupted("gaussian", x, low=low, high=high, scale=scale) - x
         assert not noise[:, 2].any()
         np.testing.assert_allclose(noise[:, 1].std() / noise[:, 0].std(), 10, rtol=0.02)
         expected = mean_of_log_uniform(low, high, power=2)
@@ -52,7 +55,7 @@ def test_the_given_share_of_the_cells_is_replaced(name, low, high):
 def test_masked_cells_hold_the_mean_of_their_feature():
     x = np.full((500, 4), 9, np.float32)
     center = np.array([0, 1, 2, 3], np.float32)
-    result = corrupted("masking", x, feature_center=center)
+    result = corrupted("masking", x, center=center)
     for values, mean in zip(result.T, center, strict=True):
         assert set(values) == {9, mean}
 
@@ -63,8 +66,7 @@ def test_salt_and_pepper_are_the_extremes_and_as_frequent():
     result = corrupted(
         "salt_and_pepper",
         x,
-        feature_low=low.astype(np.float32),
-        feature_high=high.astype(np.float32),
+        extremes=(low.astype(np.float32), high.astype(np.float32)),
     )
     np.testing.assert_allclose((result == low).mean(axis=0), 0.15, atol=0.01)
     np.testing.assert_allclose((result == high).mean(axis=0), 0.15, atol=0.01)
@@ -92,7 +94,8 @@ def test_keys_decide(name):
     x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     np.testing.assert_array_equal(corrupted(name, x), corrupted(name, x))
     hyper = hyperparameters()
-    other = corruptions.corrupt(jax.random.key(1), x, 50, hyper, corruption=name)
+    key, known = jax.random.key(1), features()
+    other = corruptions.corrupt(key, x, 50, hyper, known, corruption=name)
     assert (np.asarray(other) != corrupted(name, x)).any()
 
 

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderOutlierDetector
-from skae.core.scoring import SCORES
+from skae.core.scores import SCORES
 from skae.io import load, save
 from skae.io._container import NO_DIGEST
 from tests.helpers import parts, refused, resealed, sealed

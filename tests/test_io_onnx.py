@@ -23,8 +23,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skae.core.modules import ACTIVATIONS
-from skae.core.scoring import SCORES
+from skae.core.networks import ACTIVATIONS
+from skae.core.scores import SCORES
 from skae.io import to_onnx
 from skae.model_selection import TunedThresholdDetector
 

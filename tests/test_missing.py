@@ -17,14 +17,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skae import AutoencoderOutlierDetector
-from skae.core import gaussian, memory, networks, training
+from skae.core import gaussian, memory, networks
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
+from skae.core.objective import objective as objective_of
 from skae.core.penalties import PENALTIES
-from skae.core.scoring import NEEDS_BOTTLENECK, SCORES
+from skae.core.scores import SCORES
 from skae.io import load, save, to_onnx
 from skae.testing import count_compilations
-from tests.helpers import NETWORK, configure, hyperparameters
+from tests.helpers import NETWORK, bottleneck_for, configure, features, hyperparameters
 
 pytestmark = [pytest.mark.filterwarnings("ignore:Column")]
 
@@ -176,12 +177,13 @@ def test_training_on_complete_rows_is_the_same(loss, corruption):
 
 
 def objective(params, x, network, config):
-    return training.objective(
+    return objective_of(
         params,
         jax.random.key(0),
         x,
         np.ones(len(x), np.float32),
         hyperparameters(**dict.fromkeys(PENALTIES, 0.1)),
+        features(),
         network=network,
         training=config,
     )
@@ -193,7 +195,7 @@ def test_the_loss_is_the_mean_over_the_observed_cells_of_each_row():
     x = lose(rng.normal(size=(9, 4)), 0.5).astype(np.float32)
     config = configure(is_masked=True)
     found = objective(params, x, NETWORK, config)
-    # The mean of every feature is 0 in these hyperparameters.
+    # The mean of every feature is 0 here.
     hidden = np.nan_to_num(x)
     for layer in ("encoder.0", "encoder.1", "decoder.0", "decoder.1"):
         hidden = hidden @ params[f"{layer}.kernel"] + params[f"{layer}.bias"]
@@ -232,7 +234,7 @@ def test_outliers_are_found_in_and_after_training_on_incomplete_rows(score, rows
     detector = AutoencoderOutlierDetector(
         missing="mask",
         anomaly_score=score,
-        bottleneck=NEEDS_BOTTLENECK.get(score, "plain"),
+        bottleneck=bottleneck_for(score),
         random_state=0,
     ).fit(lose(X[:300], 0.2))
     test = np.vstack([X[300:], outliers])
@@ -425,7 +427,7 @@ def test_any_gaps_give_finite_scores(n_rows, share, exponent, score, seed):
         latent_dim=2,
         max_iter=1,
         anomaly_score=score,
-        bottleneck=NEEDS_BOTTLENECK.get(score, "plain"),
+        bottleneck=bottleneck_for(score),
         validation_fraction=0.0,
         random_state=seed,
     ).fit(X)

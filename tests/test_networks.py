@@ -6,8 +6,10 @@ import pytest
 from flax import nnx
 from scipy import special
 
-from skae.core import bottlenecks, modules, networks
+from skae.core import bottlenecks, networks
 from skae.core.config import NetworkConfig
+from skae.core.networks.convolutional import convolve
+from skae.core.networks.recurrent import GatedLayer
 
 ORACLES = {
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
@@ -36,7 +38,7 @@ def config(**changes):
     return NetworkConfig(**values | changes)
 
 
-@pytest.mark.parametrize("name", modules.ACTIVATIONS)
+@pytest.mark.parametrize("name", networks.ACTIVATIONS)
 def test_network_equals_its_formula(name):
     shape = config(activation=name, output_activation="sigmoid")
     rng = np.random.default_rng(0)
@@ -158,7 +160,7 @@ def test_windows_make_a_convolution(sides, stride):
     x = rng.normal(size=(3, *sides, 2)).astype(np.float32)
     layer = nnx.Linear(18, 4, rngs=nnx.Rngs(0))
     kernel = np.asarray(layer.kernel[...]).reshape(3, 3, 2, 4)
-    got = modules.convolve(layer, x, stride)
+    got = convolve(layer, x, stride)
     expected = correlation(x, kernel, np.asarray(layer.bias[...]), stride)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
     by_xla = jax.lax.conv_general_dilated(
@@ -205,7 +207,7 @@ def test_convolutional_network_equals_its_formula():
 
 
 def test_gated_units_are_those_of_flax():
-    layer = modules.GatedLayer(3, 5, nnx.Rngs(0))
+    layer = GatedLayer(3, 5, nnx.Rngs(0))
     cell = nnx.GRUCell(3, 5, rngs=nnx.Rngs(1))
     # Its bias for the state is in the new content alone.
     for ours, theirs in ((layer.input, cell.dense_i), (layer.state, cell.dense_h)):

@@ -214,7 +214,7 @@ def test_dropout_of_a_module_is_on_in_training_alone(blobs, small):
         (Streamless, "plain", "Dropout"),
         (Half, "plain", "'back.bias' is of type float16"),
         (Empty, "plain", "it has no nnx.Param"),
-        (not_a_module, "plain", "must make a flax.nnx module"),
+        (not_a_module, "plain", "makes a flax.nnx module"),
         (fails, "plain", "no such layer"),
     ],
 )

@@ -63,7 +63,7 @@ def test_penalties_equal_their_formulas():
         "contraction": (squared_jacobian(given) * weight).sum() / 7,
     }
     assert set(expected) == set(penalties.PENALTIES)
-    for name, function in penalties.PENALTIES.items():
+    for name, (function, _) in penalties.PENALTIES.items():
 
         def penalty(params, x, code, weight, function=function):
             changed = {"params": params, "x": x, "code": code, "weight": weight}

@@ -1,12 +1,15 @@
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import pytest
 from numpydoc.validate import validate
 
 import skae
 from skae import AutoencoderOutlierDetector
+from skae._plan import CHOICES
+from skae.core.penalties import PENALTIES
 
 PUBLIC = [
     importlib.import_module(info.name)
@@ -76,6 +79,17 @@ def test_all_names_exist_and_are_public():
         for name in getattr(module, "__all__", []):
             assert hasattr(module, name)
     assert skae.__all__ == ["AutoencoderOutlierDetector"]
+
+
+def test_every_registered_value_is_in_the_docstring_and_the_user_guide():
+    guide = Path(__file__).parents[1].joinpath("docs/user_guide.md").read_text()
+    doc = inspect.getdoc(AutoencoderOutlierDetector)
+    for parameter, names in CHOICES.items():
+        for name in names:
+            assert f'"{name}"' in doc, parameter
+            assert f'"{name}"' in guide, parameter
+    for name in PENALTIES:
+        assert f"`{name}" in guide
 
 
 def test_parameters_are_keyword_only():

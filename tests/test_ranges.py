@@ -10,6 +10,7 @@ from numpydoc.docscrape import ClassDoc
 from sklearn.ensemble import IsolationForest
 
 from skae import AutoencoderOutlierDetector
+from skae._plan import CHOICES, checked_parameters
 from skae._ranges import (
     Anything,
     Flag,
@@ -23,8 +24,7 @@ from skae._ranges import (
     StrOrNone,
     TupleOf,
 )
-from skae._validation import check_parameters, check_ranges
-from skae.core.engine import CHOICES
+from skae._validation import check_ranges
 from skae.metrics import AlarmCost
 from skae.model_selection import (
     AlarmFilter,
@@ -88,7 +88,7 @@ def test_every_keyword_of_calibrate_has_a_range():
     assert list(AutoencoderOutlierDetector._calibrate_ranges) == keywords
 
 
-def test_registered_parameters_are_those_that_the_engine_has_registries_of():
+def test_registered_parameters_are_those_that_have_registries():
     ranges = AutoencoderOutlierDetector._ranges
     registered = {n for n, allowed in ranges.items() if isinstance(allowed, Registered)}
     assert registered == set(CHOICES)
@@ -270,7 +270,7 @@ OPTIMIZERS = "one of 'adam', 'adamw', 'sgd' or a callable"
 )
 def test_detectors_name_parameter_range_and_value(name, value, text):
     with pytest.raises(ValueError) as caught:
-        check_parameters(AutoencoderOutlierDetector(**{name: value}), CHOICES)
+        checked_parameters(AutoencoderOutlierDetector(**{name: value}))
     assert str(caught.value) == (
         f"The {name!r} parameter of AutoencoderOutlierDetector must be {text}. "
         f"Got {value!r} instead."

@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skae import AutoencoderOutlierDetector
-from skae.core import gaussian, networks, scoring
+from skae.core import ball, blocks, gaussian, networks
 from skae.core.config import NetworkConfig
+from skae.core.scores import SCORES
+from skae.core.views import CODES
+from tests.helpers import bottleneck_for
 
 
 def fitted_parts(detector):
@@ -84,7 +87,7 @@ def energies_by_hand(detector, X, X_train):
 
 
 # That of "elbo" is in test_bottlenecks.
-@pytest.mark.parametrize("score", sorted(set(scoring.SCORES) - {"elbo"}))
+@pytest.mark.parametrize("score", sorted(set(SCORES) - {"elbo"}))
 def test_scores_equal_their_formulas(score, blobs, small):
     rows, outliers = blobs
     detector = small(
@@ -153,12 +156,12 @@ def bit_detector(n_features):
     return BIT_DETECTORS[n_features]
 
 
-@pytest.mark.parametrize("score", scoring.SCORES)
+@pytest.mark.parametrize("score", SCORES)
 def test_scores_do_not_rise_again_far_from_the_data(score, breast_cancer):
     benign, _ = breast_cancer
     detector = AutoencoderOutlierDetector(
         anomaly_score=score,
-        bottleneck=scoring.NEEDS_BOTTLENECK.get(score, "plain"),
+        bottleneck=bottleneck_for(score),
         random_state=0,
     )
     detector.fit(benign)
@@ -193,13 +196,11 @@ def test_default_score_falls_along_single_features(axis, sign, blobs):
 def test_projection_leaves_the_ball_alone_and_ends_on_its_surface():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3)) * [1, 10, 0.1] + 5
-    statistics = scoring.ball(X, np.ones(200))
+    statistics = ball.fit(X, np.ones(200))
     inside = X.astype(np.float32)
-    np.testing.assert_array_equal(
-        scoring.project(inside, statistics)[:199], inside[:199]
-    )
+    np.testing.assert_array_equal(ball.project(inside, statistics)[:199], inside[:199])
     outside = (X + 1e4 * rng.normal(size=X.shape)).astype(np.float32)
-    surface = np.asarray(scoring.project(outside, statistics)).astype(float)
+    surface = np.asarray(ball.project(outside, statistics)).astype(float)
     distance = np.sqrt(
         (((surface - statistics["center"]) / statistics["scale"]) ** 2).mean(axis=1)
     )
@@ -208,7 +209,7 @@ def test_projection_leaves_the_ball_alone_and_ends_on_its_surface():
 
 def test_constant_columns_count_in_units_of_one():
     X = np.column_stack([np.full(50, 0.1), np.full(50, 1e9), np.arange(50.0)])
-    statistics = scoring.ball(X.astype(np.float32), np.ones(50))
+    statistics = ball.fit(X.astype(np.float32), np.ones(50))
     np.testing.assert_array_equal(statistics["scale"][:2], 1)
 
 
@@ -227,9 +228,9 @@ def test_blocks_of_a_wide_network_are_lower():
     shape = NetworkConfig(20_000, (2,), 2, (2,), "relu", "identity")
     params = networks.init(np.random.default_rng(0), config=shape)
     X = np.random.default_rng(0).normal(size=(70, 20_000)).astype(np.float32)
-    statistics = scoring.ball(X, np.ones(70))
-    result = scoring.apply(scoring.codes, X, params, statistics, network=shape)
-    one = scoring.apply(scoring.codes, X[69:], params, statistics, network=shape)
+    statistics = ball.fit(X, np.ones(70))
+    result = blocks.apply(CODES, X, params, statistics, network=shape)
+    one = blocks.apply(CODES, X[69:], params, statistics, network=shape)
     assert result.shape == (70, 2)
     np.testing.assert_array_equal(result[69:], one)
 
@@ -239,13 +240,13 @@ def test_every_thread_computes_on_the_device_asked_for(n_rows, small, monkeypatc
     X = np.random.default_rng(0).standard_normal((n_rows, 4))
     detector = small(anomaly_score="reconstruction").fit(X[:3])
     seen = []
-    compiled = scoring._map_blocks
+    compiled = blocks._map_blocks
 
     def map_blocks(*args, **options):
         seen.append((jax.config.jax_default_device, threading.get_ident()))
         return compiled(*args, **options)
 
-    monkeypatch.setattr(scoring, "_map_blocks", map_blocks)
+    monkeypatch.setattr(blocks, "_map_blocks", map_blocks)
     detector.set_params(device="cpu").score_samples(X)
     assert {device for device, _ in seen} == {jax.devices("cpu")[0]}
     assert (threading.get_ident() in {ident for _, ident in seen}) == (n_rows == 3)

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.core import engine, networks, training
+from skae.core import fitting, networks, training
 from skae.core.config import NetworkConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
+from skae.core.objective import objective as objective_of
+from skae.core.optimizers import SCHEDULES
 from skae.core.penalties import PENALTIES
-from tests.helpers import NETWORK, configure, hyperparameters
+from tests.helpers import NETWORK, configure, features, hyperparameters, plan
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -28,12 +30,13 @@ def test_weights_count_like_repeated_rows_in_float64(loss):
         hyper = hyperparameters(np.float64, **dict.fromkeys(PENALTIES, 0.1))
 
         def objective(params, x, weight):
-            return training.objective(
+            return objective_of(
                 params,
                 jax.random.key(0),
                 x,
                 weight,
                 hyper,
+                features(np.float64),
                 network=network,
                 training=config,
             )
@@ -72,12 +75,13 @@ def test_padding_rows_change_nothing(corruption):
     config = configure(penalties=tuple(PENALTIES), corruption=corruption)
 
     def objective(x):
-        return training.objective(
+        return objective_of(
             params,
             jax.random.key(0),
             x,
             weight,
             hyperparameters(**dict.fromkeys(PENALTIES, 1.0)),
+            features(),
             network=NETWORK,
             training=config,
         )
@@ -102,7 +106,7 @@ def test_every_optimizer_learns(blobs, small, optimizer, schedule):
 
 
 def test_cosine_schedule_ends_at_zero():
-    schedule = training.SCHEDULES["cosine"]
+    schedule = SCHEDULES["cosine"]
     values = [float(schedule(np.float32(p))) for p in (0, 0.5, 1, 1.5)]
     np.testing.assert_allclose(values, [1, 0.5, 0, 0], atol=1e-6)
 
@@ -315,9 +319,9 @@ def test_user_settings_of_jax_do_not_matter(blobs, small):
     [(200, 100), (1000, 100), (5000, 30), (17_000, 30), (60_000, 9), (10**6, 1)],
 )
 def test_automatic_training_takes_thirty_epochs_within_bounds(n_rows, epochs):
-    parameters = {"max_iter": "auto", "batch_size": 128}
-    assert engine.n_epochs(parameters, n_rows) == epochs
-    assert engine.n_epochs(parameters | {"max_iter": 7}, 20) == 7
+    told = plan(max_epochs=7, batch_size=128)
+    assert fitting.n_epochs(plan(max_epochs=None, batch_size=128), n_rows) == epochs
+    assert fitting.n_epochs(told, 20) == 7
 
 
 def test_unknown_device_is_refused_by_name(blobs, small):

@@ -45,7 +45,7 @@ class Skae:
         """Search by ``GridSearchCV``, refit included."""
         from sklearn.model_selection import GridSearchCV
 
-        from skae.core import engine  # noqa: F401
+        from skae import _fitting  # noqa: F401
         from skae.testing import count_compilations
 
         names = {"latent": "latent_dim"}

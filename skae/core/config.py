@@ -1,9 +1,9 @@
-"""Static configuration: everything that changes compiled code, and nothing else.
+"""The plan of a fit: frozen, built once by the shell from checked parameters.
 
-Instances are frozen and hashable, so they serve as static arguments of jitted
-functions. Values that only change numbers (learning rate, penalty strengths, noise
-scale) are in :class:`Hyperparameters`, which is traced: a grid over them compiles
-nothing new.
+What changes compiled code is in :class:`NetworkConfig` and :class:`TrainingConfig`,
+which are hashable and serve as static arguments of jitted functions. What only changes
+numbers (learning rate, penalty strengths, noise scale) is in :class:`Hyperparameters`,
+which is traced: a grid over them compiles nothing new.
 """
 
 from collections.abc import Callable
@@ -29,16 +29,6 @@ class NetworkConfig:
     network: str | Callable[..., Any] = "dense"
     input_shape: tuple[int, ...] | None = None
 
-    @property
-    def encoded_width(self) -> int:
-        """Width of the encoder's output: code, or mean and variance of it."""
-        return self.latent_dim * (2 if self.bottleneck == "variational" else 1)
-
-    @property
-    def code_activation(self) -> str:
-        """Activation of the code: none where it has a Gaussian prior."""
-        return self.activation if self.bottleneck == "plain" else "identity"
-
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -58,12 +48,12 @@ class TrainingConfig:
 
 
 class Hyperparameters(NamedTuple):
-    """Traced numbers of the training.
+    """Traced numbers of the training that do not depend on the rows.
 
     ``penalties`` holds one strength for each active penalty. ``beta`` is the weight of
     the prior, which rises from 0 over the first ``warm_up`` steps. ``n_steps`` is the
-    length of the learning rate schedule. The corruptions need deviation, mean, lowest
-    and highest value of each feature; the mean stands in for missing cells too.
+    length of the learning rate schedule. A plan leaves these two to the training, which
+    knows the number of rows.
     """
 
     learning_rate: Any
@@ -74,9 +64,37 @@ class Hyperparameters(NamedTuple):
     penalties: dict[str, Any]
     sparsity_target: Any
     beta: Any
-    warm_up: Any
-    n_steps: Any
-    feature_scale: Any
-    feature_center: Any
-    feature_low: Any
-    feature_high: Any
+    warm_up: Any = 0
+    n_steps: Any = 1
+
+
+class Features(NamedTuple):
+    """What training knows of each feature: mean, deviation, lowest and highest value.
+
+    Corruptions need them, and the mean stands in for missing cells.
+    """
+
+    center: Any
+    scale: Any
+    low: Any
+    high: Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train, for how long, on which rows, and what to measure.
+
+    ``training`` holds the batch size that was asked for: the height for few rows is
+    lower. ``max_epochs`` of None is the usual length. ``patience`` of None trains to
+    the end.
+    """
+
+    network: NetworkConfig
+    training: TrainingConfig
+    hyper: Hyperparameters
+    score: str
+    trim: float
+    validation_fraction: float
+    max_epochs: int | None
+    patience: int | None
+    tol: float

@@ -25,6 +25,11 @@ RIDGE = 1e-2
 
 TINY = 1e-30
 
+# Rows that statistics are estimated from, at most, and numbers in them (in float64
+# they take 128 MB).
+MAX_ROWS = 20_000
+MAX_FLOATS = 2**24
+
 # Steps of the conjugate gradients that complete rows.
 COMPLETION_STEPS = 32
 
@@ -40,6 +45,20 @@ def root_mean_square(x: Array, observed: Array | None = None) -> Array:
         return root_mean_square(x) * jnp.sqrt(x.shape[-1] / n_observed)
     largest = jnp.maximum(jnp.max(jnp.abs(x), axis=-1, keepdims=True), TINY)
     return largest[..., 0] * jnp.sqrt(jnp.mean(jnp.square(x / largest), axis=-1))
+
+
+def n_rows(width: int) -> int:
+    """Rows that a covariance is estimated from, at most."""
+    return min(MAX_ROWS, MAX_FLOATS // width)
+
+
+def part(statistics: Statistics, prefix: str) -> Statistics:
+    """Statistics whose names start with ``prefix``, without it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in statistics.items()
+        if name.startswith(prefix)
+    }
 
 
 def moments(v: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,7 @@
-"""Reconstruction losses of each cell, ``(x, x_hat) -> (n, d)``, and their means."""
+"""Reconstruction losses of each cell, and their means."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import optax
@@ -58,10 +61,22 @@ def mean_over_rows(values: Array, weight: Array) -> Array:
     return jnp.sum(values * weight) / jnp.sum(weight > 0, dtype=values.dtype)
 
 
+class Loss(NamedTuple):
+    """A loss of each cell, ``cells(x, x_hat) -> (n, d)``.
+
+    ``domain`` are the lowest and highest value that it is defined for, and
+    ``output_activation`` the one that keeps outputs there; None if all are.
+    """
+
+    cells: Callable[[Array, Array], Array]
+    domain: tuple[float, float] | None = None
+    output_activation: str | None = None
+
+
 LOSSES = {
-    "squared_error": squared_error,
-    "absolute_error": absolute_error,
-    "huber": huber,
-    "binary_cross_entropy": binary_cross_entropy,
-    "correntropy": correntropy,
+    "squared_error": Loss(squared_error),
+    "absolute_error": Loss(absolute_error),
+    "huber": Loss(huber),
+    "binary_cross_entropy": Loss(binary_cross_entropy, (0.0, 1.0), "sigmoid"),
+    "correntropy": Loss(correntropy),
 }

@@ -1,4 +1,4 @@
-"""Penalties on weights, codes and encoder: ``(terms) -> scalar``.
+"""Penalties on weights, codes and encoder.
 
 Penalties on the code sum over code units and average over rows.
 """
@@ -101,11 +101,23 @@ def contraction(terms: Terms) -> Array:
     return mean_over_rows(norms, terms.weight)
 
 
+class Penalty(NamedTuple):
+    """A penalty, ``measure(terms) -> scalar``.
+
+    ``activation`` is the one that it is defined for, and then with codes that have no
+    prior; None if all are.
+    """
+
+    measure: Callable[[Terms], Array]
+    activation: str | None = None
+
+
 PENALTIES = {
-    "alpha": alpha,
-    "l1_weights": l1_weights,
-    "l1_activity": l1_activity,
-    "l2_activity": l2_activity,
-    "sparsity": sparsity,
-    "contraction": contraction,
+    "alpha": Penalty(alpha),
+    "l1_weights": Penalty(l1_weights),
+    "l1_activity": Penalty(l1_activity),
+    "l2_activity": Penalty(l2_activity),
+    # A divergence of probabilities.
+    "sparsity": Penalty(sparsity, "sigmoid"),
+    "contraction": Penalty(contraction),
 }

@@ -4,6 +4,9 @@ import numpy as np
 
 from skae.core import gaussian
 
+# What the names of the trusted Gaussian's statistics start with.
+PREFIX = "robust_"
+
 STEPS = 10
 
 # Rows to concentrate on, at most: numbers in them, and rows where they are so wide

@@ -5,7 +5,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 from skae._ranges import Int
 from skae._tracing import trace
-from skae._validation import check_range, refuse
+from skae._validation import check_range, refused
 from skae.inspection._explanations import detector_with
 from skae.inspection._figure import ABNORMAL, NORMAL, axes_grid, name_of, text
 
@@ -287,5 +287,5 @@ def _check_image_shape(shape, n_features, owner):
     channels = shape[2:] in ((), (3,))
     if len(shape) < 2 or not channels or np.prod(shape) != n_features:
         wanted = f"(height, width) or (height, width, 3) of {n_features} features"
-        refuse("image_shape", wanted, shape, owner)
+        raise refused("image_shape", wanted, shape, owner)
     return shape

@@ -14,7 +14,6 @@ from sklearn.utils import check_random_state
 
 from skae import __version__
 from skae._detector import AutoencoderOutlierDetector
-from skae._validation import check_parameters
 
 SCHEMA = 1
 
@@ -174,7 +173,8 @@ def _random_state(
 
 
 def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) -> Any:
-    from skae.core import engine
+    from skae._plan import checked_parameters
+    from skae.core.checking import checked_model
 
     if header["class"] != AutoencoderOutlierDetector.__name__:
         raise ValueError(f"it holds an unknown class, {header['class']!r:.40}.")
@@ -184,26 +184,23 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
     }
     # Parameters that are newer than the file have their defaults.
     detector = AutoencoderOutlierDetector(**parameters)
-    check_parameters(detector, engine.CHOICES)
+    checked_parameters(detector)
     check_random_state(detector.random_state)
     groups = {name: _group(tensors, name) for name in GROUPS}
     architecture = _restored(header["architecture"], callables)
     for name, value in NEWER.items():
         architecture.setdefault(name, value)
-    model = engine.Model(
-        architecture,
-        groups["weights"],
-        groups["statistics"],
-        header["score"],
+    model = checked_model(
+        architecture, groups["weights"], groups["statistics"], header["score"]
     )
-    engine.check_model(model)
-    n_members = len(engine.unstack(model.weights))
+    n_features = model.network.n_features
+    n_members = len(next(iter(model.weights.values())))
     history = {name: _vector(x).tolist() for name, x in groups["history"].items()}
     n_epochs = len(history["loss"])
     if history.keys() != HISTORY or {len(x) for x in history.values()} - {0, n_epochs}:
         raise ValueError("its history is not complete.")
     detector.__dict__.update(
-        architecture_=model.architecture,
+        architecture_=dict(vars(model.network)),
         weights_=model.weights,
         statistics_=model.statistics,
         fitted_score_=model.score,
@@ -212,10 +209,10 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
         n_parameters_=sum(array.size for array in model.weights.values()),
         calibration_scores_=_scores(tensors.pop("calibration_scores")),
         offset_=float(_scores(tensors.pop("offset")[None])[0]),
-        n_features_in_=model.architecture["n_features"],
+        n_features_in_=n_features,
         _seeds=_seeds(tensors.pop("seeds"), n_members),
         _optimizer_leaves=_optimizer_leaves(tensors, header, n_members),
-        _stream=_stream(groups["stream"], model.architecture["n_features"]),
+        _stream=_stream(groups["stream"], n_features),
     )
     detector.set_output(**header["output_config"])
     names = header["feature_names"]

@@ -9,7 +9,6 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from skae._detector import AutoencoderOutlierDetector
-from skae._validation import check_parameters
 from skae.io._container import read, seal, unseal
 from skae.io._contents import callables_of, decode, encode
 
@@ -68,10 +67,10 @@ def save(detector, path):
             f"{type(detector).__name__}. Save Pipelines and other estimators with "
             "skops.io.dump and load them with trusted=skae.io.TRUSTED_TYPES."
         )
-    from skae.core import engine
+    from skae._plan import checked_parameters
 
     check_is_fitted(detector)
-    check_parameters(detector, engine.CHOICES)
+    checked_parameters(detector)
     data = seal(*encode(detector))
     # What could not be loaded must not replace what can.
     decode(*unseal(data), callables_of(detector))

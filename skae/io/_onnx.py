@@ -152,13 +152,30 @@ def _exportable(estimator: Any) -> Any:
             "in front, or export it for rows without missing cells, which have the "
             "same scores with set_params(missing='error')."
         )
-    network = estimator.architecture_["network"]
-    if network != "dense":
-        raise ValueError(
-            f"A detector with network={network!r} cannot be exported to ONNX. Only "
-            "network='dense' can."
-        )
+    _check_forms(estimator._model())
     return estimator
+
+
+def _check_forms(model: Any) -> None:
+    """Refuse what has no ONNX form, by its name."""
+    from skae.core.bottlenecks import BOTTLENECKS
+    from skae.core.networks import NETWORKS
+    from skae.core.scores import SCORES
+
+    for parameter, value, forms in (
+        ("network", model.network.network, [n for n, k in NETWORKS.items() if k.onnx]),
+        (
+            "bottleneck",
+            model.network.bottleneck,
+            [name for name, kind in BOTTLENECKS.items() if kind.onnx_code],
+        ),
+        ("anomaly_score", model.score, [n for n, k in SCORES.items() if k.has_onnx]),
+    ):
+        if value not in forms:
+            raise ValueError(
+                f"A detector with {parameter}={value!r} cannot be exported to ONNX. "
+                f"Only {parameter}={' or '.join(map(repr, forms))} can."
+            )
 
 
 def _has_detector(step: Any) -> bool:

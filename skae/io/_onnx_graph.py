@@ -1,9 +1,11 @@
 """The detector as an ONNX graph: a converter that skl2onnx calls.
 
-The graph follows :mod:`skae.core.scoring` operation by operation: float32 up to the
-roots of the energies, float64 from there on.
+The forms of energies, bottlenecks and networks stand beside what they follow, operation
+by operation: float32 up to the roots of the energies, float64 from there on.
 """
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,11 @@ from skl2onnx.common.data_types import (
 )
 from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
 
-from skae.core import bottlenecks, engine, scoring
+from skae.core import ball, bottlenecks, networks
 from skae.core.batching import LARGEST
-from skae.core.config import NetworkConfig
 from skae.core.gaussian import TINY
+from skae.core.model import Model, members_of
+from skae.core.scores import SCORES
 
 # Of inner names, so that none is that of a column.
 PREFIX = "skae/"
@@ -106,14 +109,8 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     g = _Graph(scope, container)
     x = g.joined([variable.full_name for variable in operator.inputs], FLOAT)
     x = g("Clip", x, np.float32(-LARGEST), np.float32(LARGEST))
-    model = engine.Model(
-        detector.architecture_,
-        detector.weights_,
-        detector.statistics_,
-        detector.fitted_score_,
-    )
-    members = [_Member(g, model, *parts) for parts in engine.members_of(model)]
-    scores = [member.scores(x) for member in members]
+    model = detector._model()
+    scores = [_scores(g, x, model, *parts) for parts in members_of(model)]
     score = g.mean(*scores)
     decision = g("Sub", score, np.float64(detector.offset_))
     label, output = (variable.full_name for variable in operator.outputs)
@@ -200,190 +197,112 @@ class _Graph:
         squares = self("Add", self("Mul", a, a), self("Mul", b, b))
         return self("Mul", largest, self("Sqrt", squares))
 
-    def activation(self, name: str, x: str) -> str:
-        """Apply one of :data:`skae.core.networks.ACTIVATIONS`."""
-        if name == "identity":
-            return x
-        if name == "silu":
-            return self("Mul", x, self("Sigmoid", x))
-        operation, attributes = OPERATIONS[name]
-        return self(operation, x, **attributes)
-
-
-OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "elu": ("Elu", {"alpha": 1.0}),
-    "gelu": ("Gelu", {"approximate": "tanh"}),
-    "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
-    "relu": ("Relu", {}),
-    "sigmoid": ("Sigmoid", {}),
-    "softplus": ("Softplus", {}),
-    "tanh": ("Tanh", {}),
-}
-
-
-class _Member:
-    """One network and its statistics."""
-
-    def __init__(
-        self, g: _Graph, model: engine.Model, weights: dict, statistics: dict
-    ) -> None:
-        self.g = g
-        self.score = model.score
-        self.shape = model.architecture
-        self.network = NetworkConfig(**model.architecture)
-        self.weights = weights
-        self.statistics = statistics
-
-    def scores(self, x: str) -> str:
-        """Float64 scores of shape (n, 1)."""
-        g, s = self.g, self.statistics
-        inside = self._project(x)
-        distances = [
-            DISTANCES[function](self, x, inside)
-            for function in scoring.SCORES[self.score]
-        ]
-        roots = [g("Cast", name, to=DOUBLE) for name in distances]
-        energies = [g("Mul", root, root) for root in roots]
-        if self.score != "combined":
-            return g("Neg", energies[0])
-        units = []
-        for i, energy in enumerate(energies):
-            log = g("Log", g("Max", energy, s["log_floor"][i]))
-            units.append(g("Div", g("Sub", log, s["log_mean"][i]), s["log_scale"][i]))
-        return g("Neg", self._soft_maximum(g.mean(*units[:2]), units[2]))
-
-    def _soft_maximum(self, local: str, overall: str) -> str:
-        g = self.g
-        a = g("Mul", local, np.float64(scoring.SHARPNESS))
-        b = g("Mul", overall, np.float64(scoring.SHARPNESS))
-        b = g("Add", b, np.float64(np.log(scoring.GLOBAL_WEIGHT)))
-        larger, smaller = g("Max", a, b), g("Min", a, b)
-        excess = g("Log", g("Add", g("Exp", g("Sub", smaller, larger)), np.float64(1)))
-        return g("Div", g("Add", larger, excess), np.float64(scoring.SHARPNESS))
-
-    def _project(self, x: str) -> str:
-        g, s = self.g, self.statistics
-        offset = g("Sub", x, s["center"])
-        distance = g.root_mean_square(g("Div", offset, s["scale"]))
-        factor = g("Div", s["radius"], g("Max", distance, np.float32(TINY)))
-        shrunk = g("Add", g("Mul", offset, factor), s["center"])
-        return g("Where", g("LessOrEqual", distance, s["radius"]), x, shrunk)
-
-    def _layers(self, part: str, last: str, x: str) -> str:
-        g = self.g
-        n_layers = sum(name.startswith(f"{part}.") for name in self.weights) // 2
-        for i in range(n_layers):
-            layer = f"{part}.{i}"
-            kernel, bias = (self.weights[f"{layer}.{w}"] for w in ("kernel", "bias"))
-            x = g("Gemm", x, kernel, bias)
-            x = g.activation(last if i == n_layers - 1 else self.shape["activation"], x)
-        return x
-
-    def _encoded(self, inside: str) -> str:
-        return self._layers("encoder", self.network.code_activation, inside)
-
-    def _part(self, encoded: str, start: int) -> str:
-        """Mean (from 0) or logit of the variance of a variational code."""
-        latent = self.shape["latent_dim"]
-        ends = (np.array([i], np.int64) for i in (start, start + latent, 1))
-        return self.g("Slice", encoded, *ends)
-
-    def _code(self, inside: str) -> str:
-        encoded = self._encoded(inside)
-        is_drawn = self.shape["bottleneck"] == "variational"
-        return self._part(encoded, 0) if is_drawn else encoded
-
-    def _residual(self, code: str, inside: str) -> str:
-        output = self._layers("decoder", self.shape["output_activation"], code)
-        return self.g("Sub", inside, output)
-
-    def _whitened_length(self, v: str, prefix: str, width: int) -> str:
+    def whitened_length(self, v: str, gaussian: dict, width: int) -> str:
         """As in :func:`skae.core.gaussian.distance`, for centred rows."""
-        g, s = self.g, self.statistics
-        components = s[f"{prefix}_components"]
+        components = gaussian["components"]
         rank, full_width = components.shape
         seen = np.ascontiguousarray(components[:, :width])
-        coordinates = g("MatMul", v, np.ascontiguousarray(seen.T))
-        length = g.root_mean_square(
-            g("Mul", coordinates, s[f"{prefix}_precision_root"])
+        coordinates = self("MatMul", v, np.ascontiguousarray(seen.T))
+        length = self.root_mean_square(
+            self("Mul", coordinates, gaussian["precision_root"])
         )
-        length = g("Mul", length, np.float32(np.sqrt(rank / full_width)))
+        length = self("Mul", length, np.float32(np.sqrt(rank / full_width)))
         if rank == full_width:
             return length
         if width < full_width:
             missing = np.array([0, 0, 0, full_width - width], np.int64)
-            v = g("Pad", v, missing)
-        rest = g("Sub", v, g("MatMul", coordinates, components))
-        rest = g("Mul", rest, s[f"{prefix}_rest_root"])
-        return g.hypot(length, g.root_mean_square(rest))
+            v = self("Pad", v, missing)
+        rest = self("Sub", v, self("MatMul", coordinates, components))
+        rest = self("Mul", rest, gaussian["rest_root"])
+        return self.hypot(length, self.root_mean_square(rest))
 
-    def reconstruction(self, x: str, inside: str) -> str:
-        g = self.g
-        residual = self._residual(self._code(inside), inside)
-        away = g.root_mean_square(g("Sub", x, inside))
-        return g.hypot(g.root_mean_square(residual), away)
-
-    def joint(self, x: str, inside: str) -> str:
-        g, width = self.g, self.shape["n_features"]
-        code = self._code(inside)
-        v = g("Concat", self._residual(code, inside), code, axis=1)
-        v = g("Sub", v, self.statistics["joint_mean"])
-        full_width = width + self.shape["latent_dim"]
-        away = self._whitened_length(g("Sub", x, inside), "joint", width)
-        return g.hypot(self._whitened_length(v, "joint", full_width), away)
-
-    def elbo(self, x: str, inside: str) -> str:
-        g, width, latent = self.g, self.shape["n_features"], self.shape["latent_dim"]
-        encoded = self._encoded(inside)
-        mean, logit = self._part(encoded, 0), self._part(encoded, latent)
-        log_variance = g("Neg", g("Softplus", g("Neg", logit)))
-        variance_part = g("Sub", g("Exp", log_variance), log_variance)
-        sums = g("Sub", g("Add", g("Mul", mean, mean), variance_part), np.float32(1))
-        divergence = g("ReduceSum", sums, np.array([1], np.int64))
-        divergence = g("Div", g("Max", divergence, np.float32(0)), np.float32(2))
-        information = g("Sqrt", g("Div", divergence, np.float32(width)))
-        residual = g.root_mean_square(self._residual(mean, inside))
-        distance = g.hypot(residual, g.root_mean_square(g("Sub", x, inside)))
-        log_noise = self.weights[bottlenecks.NOISE]
-        deviation = np.float32(np.exp(log_noise / 2) * np.sqrt(2))
-        return g.hypot(g("Div", distance, deviation), information)
-
-    def _displacement(self, x: str, inside: str) -> str:
-        return self.g("Div", self.g("Sub", x, inside), self.statistics["scale"])
-
-    def latent(self, x: str, inside: str) -> str:
-        g = self.g
-        code = g("Sub", self._code(inside), self.statistics["latent_mean"])
-        length = self._whitened_length(code, "latent", self.shape["latent_dim"])
-        return g.hypot(length, g.root_mean_square(self._displacement(x, inside)))
-
-    def _standardised(self, inside: str) -> str:
-        s = self.statistics
-        return self.g("Div", self.g("Sub", inside, s["center"]), s["scale"])
-
-    def nearest(self, x: str, inside: str) -> str:
-        g, rows = self.g, self.statistics["memory"]
-        u = self._standardised(inside)
-        products = g("MatMul", u, np.ascontiguousarray(rows.T))
-        half_norms = np.square(rows).sum(axis=1) / 2
-        cost = g("Sub", half_norms, products)
-        number = g("ArgMin", cost, axis=1, keepdims=0)
-        difference = g("Sub", u, g("Gather", rows, number, axis=0))
-        away = g.root_mean_square(self._displacement(x, inside))
-        return g.hypot(g.root_mean_square(difference), away)
-
-    def mahalanobis(self, x: str, inside: str) -> str:
-        g, width = self.g, self.shape["n_features"]
-        u = g("Sub", self._standardised(inside), self.statistics["robust_mean"])
-        away = self._whitened_length(self._displacement(x, inside), "robust", width)
-        return g.hypot(self._whitened_length(u, "robust", width), away)
+    def activation(self, name: str, x: str) -> str:
+        """Apply one of :data:`skae.core.networks.ACTIVATIONS`."""
+        return OPERATIONS[name](self, x)
 
 
-DISTANCES = {
-    scoring.reconstruction_distance: _Member.reconstruction,
-    scoring.joint_distance: _Member.joint,
-    scoring.latent_distance: _Member.latent,
-    scoring.elbo_distance: _Member.elbo,
-    scoring.nearest_distance: _Member.nearest,
-    scoring.mahalanobis_distance: _Member.mahalanobis,
+OPERATIONS: dict[str, Callable[[_Graph, str], str]] = {
+    "elu": lambda g, x: g("Elu", x, alpha=1.0),
+    "gelu": lambda g, x: g("Gelu", x, approximate="tanh"),
+    "identity": lambda g, x: x,
+    "leaky_relu": lambda g, x: g("LeakyRelu", x, alpha=0.01),
+    "relu": lambda g, x: g("Relu", x),
+    "sigmoid": lambda g, x: g("Sigmoid", x),
+    "silu": lambda g, x: g("Mul", x, g("Sigmoid", x)),
+    "softplus": lambda g, x: g("Softplus", x),
+    "tanh": lambda g, x: g("Tanh", x),
 }
+
+
+class _Rows:
+    """Rows as the forms of energies see them, for one network and its statistics.
+
+    What several energies use is in the graph once.
+    """
+
+    def __init__(
+        self, g: _Graph, x: str, model: Model, weights: dict, statistics: dict
+    ) -> None:
+        self.g, self.x, self.weights = g, x, weights
+        self.ball = ball.part(statistics)
+        self.network = model.network
+        self.width = model.network.n_features
+        self.latent_dim = model.network.latent_dim
+
+    @cached_property
+    def inside(self) -> str:
+        """As in :func:`skae.core.ball.project`."""
+        g, s = self.g, self.ball
+        offset = g("Sub", self.x, s["center"])
+        distance = g.root_mean_square(g("Div", offset, s["scale"]))
+        factor = g("Div", s["radius"], g("Max", distance, np.float32(TINY)))
+        shrunk = g("Add", g("Mul", offset, factor), s["center"])
+        return g("Where", g("LessOrEqual", distance, s["radius"]), self.x, shrunk)
+
+    @cached_property
+    def away(self) -> str:
+        """Displacement of rows outside the ball."""
+        return self.g("Sub", self.x, self.inside)
+
+    @cached_property
+    def units_away(self) -> str:
+        """Displacement in training deviations."""
+        return self.g("Div", self.away, self.ball["scale"])
+
+    @cached_property
+    def standardised(self) -> str:
+        """Rows inside the ball, in training deviations from the training mean."""
+        s = self.ball
+        return self.g("Div", self.g("Sub", self.inside, s["center"]), s["scale"])
+
+    @cached_property
+    def encoded(self) -> str:
+        """Output of the encoder."""
+        return self._half("encoder", self.inside)
+
+    @cached_property
+    def code(self) -> str:
+        """Code of each row."""
+        form: Any = bottlenecks.of(self.network).onnx_code
+        return form(self.g, self.encoded, self.latent_dim)
+
+    @cached_property
+    def residual(self) -> str:
+        """Rows less their reconstructions."""
+        return self.g("Sub", self.inside, self._half("decoder", self.code))
+
+    def _half(self, half: str, x: str) -> str:
+        form = networks.class_of(self.network).onnx
+        return form(self.g, self.network, self.weights, half, x)
+
+
+def _scores(g: _Graph, x: str, model: Model, weights: dict, statistics: dict) -> str:
+    """Float64 scores of shape (n, 1), of parts that all have a form."""
+    score, rows = SCORES[model.score], _Rows(g, x, model, weights, statistics)
+    energies = []
+    for energy in score.energies:
+        form: Any = energy.onnx
+        root = g("Cast", form(g, rows, energy.part(statistics)), to=DOUBLE)
+        energies.append(g("Mul", root, root))
+    combined: Any = score.combination.onnx
+    return g("Neg", combined(g, energies, statistics))

@@ -13,7 +13,7 @@ import numpy as np
 
 from skae import thresholds
 from skae._ranges import Float, Ranges
-from skae._validation import check_ranges, refuse
+from skae._validation import check_ranges, refused
 from skae.metrics import AlarmCost
 
 OWNER = "TunedThresholdDetector"
@@ -159,7 +159,9 @@ def resolve(objective):
         return NAMED[objective]
     if isinstance(objective, (str, type)) or not callable(objective):
         names = ", ".join(map(repr, NAMED))
-        refuse("objective", f"an AlarmCost, {names} or a callable", objective, OWNER)
+        raise refused(
+            "objective", f"an AlarmCost, {names} or a callable", objective, OWNER
+        )
     return objective
 
 

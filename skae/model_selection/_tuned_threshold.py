@@ -31,7 +31,7 @@ from sklearn.utils.validation import (
 from skae._callbacks import reported_fits, with_callbacks
 from skae._parts import offset_of, require_scores
 from skae._ranges import Anything, Flag, Ranges
-from skae._validation import check_labels, check_ranges, check_scores, refuse
+from skae._validation import check_labels, check_ranges, check_scores, refused
 from skae.model_selection._meta_detector import MetaDetector
 from skae.model_selection._objectives import OWNER, best_threshold, resolve
 from skae.model_selection._split import NoveltyKFold, NoveltySplit
@@ -283,7 +283,9 @@ class TunedThresholdDetector(MetaDetector):
             return NoveltyKFold(cv) if (y == -1).any() else KFold(cv)
         if isinstance(cv, Real):
             if not 0 < float(cv) < 1:
-                refuse("cv", "in the range (0, 1) where it is a float", cv, OWNER)
+                raise refused(
+                    "cv", "in the range (0, 1) where it is a float", cv, OWNER
+                )
             return NoveltySplit(
                 StratifiedShuffleSplit(1, test_size=cv, random_state=self.random_state)
             )

@@ -1,0 +1,265 @@
+"""The way of rows through compiled programs, block by block.
+
+Rows go through in blocks of one fixed height, padded with zeros, so a row's result is
+the same bits alone, in any batch and in any order. What is computed of a block is a
+:class:`View`; nothing here knows one by name.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from skae.core import ball, batching
+from skae.core.compilation import OPTIONS, bounded, make_room
+from skae.core.config import NetworkConfig
+from skae.core.gaussian import Statistics
+from skae.core.networks import bind, layer_table
+
+# Heights of blocks: tall ones cost less per row, but a single row pays for a whole one.
+MIN_BLOCK_ROWS = 128
+MAX_BLOCK_ROWS = 512
+MAX_BLOCK_PRODUCTS = 2**23
+MAX_CALL_ROWS = 4096
+MAX_CALL_FLOATS = 2**20
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows as a view sees them, and what becomes of them.
+
+    ``observed`` says which cells are; None if all are. Missing cells hold the centre.
+    ``network`` is None for views that do not need it.
+    """
+
+    x: Array
+    observed: Array | None
+    ball: Statistics
+    network: Any
+
+    @cached_property
+    def inside(self) -> Array:
+        """Rows, those outside the ball pulled onto its surface."""
+        return ball.project(self.x, self.ball)
+
+    @property
+    def away(self) -> Array:
+        """Displacement of rows outside the ball."""
+        return self.x - self.inside
+
+    @property
+    def units_away(self) -> Array:
+        """Displacement in training deviations."""
+        return self.away / self.ball["scale"]
+
+    @property
+    def standardised(self) -> Array:
+        """Rows inside the ball, in training deviations from the training mean."""
+        return ball.standardised(self.inside, self.ball)
+
+    @cached_property
+    def encoded(self) -> Array:
+        """Code of each row, or what its bottleneck makes a code of."""
+        return self.network.encoded(self.inside)
+
+    @cached_property
+    def code(self) -> Array:
+        """Code of each row."""
+        return self.network.code(self.encoded)
+
+    @cached_property
+    def restored(self) -> Array:
+        """Output of the network."""
+        return self.network.decode(self.code)
+
+    @property
+    def residual(self) -> Array:
+        """Rows inside the ball less what the network makes of them."""
+        return self.inside - self.restored
+
+
+def no_products(width: int) -> int:
+    """Products of a row beside those of the network: none."""
+    del width
+    return 0
+
+
+@dataclass(frozen=True)
+class View:
+    """What a program of its own tells of rows.
+
+    Attributes
+    ----------
+    measure : callable ``(rows, own) -> array``
+        One entry, or one row of them, for each row of a :class:`Block`; ``own`` are the
+        statistics of :meth:`on_device`. One program is kept for each function, so it
+        must be made once, best at the top level of a module.
+    needs_network : bool
+        Whether the network is needed; otherwise one program serves all architectures.
+    n_products : callable ``(width) -> int``
+        Products that a row of this width costs beside those of the network.
+    """
+
+    measure: Callable[[Block, Statistics], Array]
+    needs_network: bool = True
+    n_products: Callable[[int], int] = no_products
+
+    def on_device(self, statistics: Statistics, network: NetworkConfig) -> Statistics:
+        """Statistics that ``measure`` needs, the ball aside."""
+        del statistics, network
+        return {}
+
+
+@bounded
+@partial(
+    jax.jit,
+    static_argnames=("measure", "network", "is_masked"),
+    compiler_options=OPTIONS,
+)
+def _map_blocks(
+    params: Any,
+    around: Statistics,
+    own: Statistics,
+    blocks: Array,
+    n_used: Array,
+    *,
+    measure: Callable[[Block, Statistics], Array],
+    network: NetworkConfig | None,
+    is_masked: bool,
+) -> Array:
+    module = bind(params, config=network) if network else None
+
+    def measured(x: Array) -> Array:
+        observed = None
+        if is_masked:
+            observed = ~jnp.isnan(x)
+            x = jnp.where(observed, x, around["center"])
+        return measure(Block(x, observed, around, module), own)
+
+    result = jax.eval_shape(measured, blocks[0])
+    out = jnp.zeros((blocks.shape[0], *result.shape), result.dtype)
+
+    def fill(i: Array, out: Array) -> Array:
+        return out.at[i].set(measured(blocks[i]))
+
+    return jax.lax.fori_loop(0, n_used, fill, out)
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A view with all that its compiled program gets but the rows."""
+
+    measure: Callable[..., Array]
+    network: NetworkConfig | None
+    params: Any
+    ball: Statistics
+    own: Statistics
+    height: int
+    n_blocks: int
+
+    @property
+    def call_rows(self) -> int:
+        """Rows that a call takes."""
+        return self.n_blocks * self.height
+
+    def measured(self, rows: np.ndarray) -> np.ndarray:
+        """Measure the rows of one call.
+
+        Rows with missing cells have a program of their own, so that others cost and
+        give what they would without them.
+        """
+        if not batching.has_missing(rows):
+            return self._run(rows, is_masked=False)
+        missing = np.isnan(rows).any(axis=1)
+        incomplete = self._run(rows[missing], is_masked=True)
+        result = np.empty((len(rows), incomplete.shape[1]), np.float32)
+        result[missing] = incomplete
+        if not missing.all():
+            result[~missing] = self._run(rows[~missing], is_masked=False)
+        return result
+
+    def _run(self, rows: np.ndarray, *, is_masked: bool) -> np.ndarray:
+        blocks, width = rows, rows.shape[1]
+        if len(rows) < self.call_rows:
+            blocks = np.zeros((self.call_rows, width), np.float32)
+            blocks[: len(rows)] = rows
+        with jax.default_matmul_precision("highest"):
+            result = _map_blocks(
+                self.params,
+                self.ball,
+                self.own,
+                blocks.reshape(self.n_blocks, self.height, width),
+                -(-len(rows) // self.height),
+                measure=self.measure,
+                network=self.network,
+                is_masked=is_masked,
+            )
+        return np.asarray(result).reshape(self.call_rows, -1)[: len(rows)]
+
+
+def apply(
+    view: View,
+    X: Any,
+    params: Any,
+    statistics: Statistics,
+    *,
+    network: NetworkConfig,
+) -> np.ndarray:
+    """Apply a view to the rows of a table; float32, a row for each of them.
+
+    Calls run in as many threads as there are cores: a program for one block after the
+    other keeps a single core busy.
+    """
+    n_rows = X.shape[0]
+    program = _program(view, X, params, statistics, network)
+    call_rows = program.call_rows
+    # Contexts belong to one thread each.
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+
+    def call(start: int) -> np.ndarray:
+        with jax.default_device(device):
+            return program.measured(batching.take(X, slice(start, start + call_rows)))
+
+    starts = range(0, n_rows, call_rows)
+    if len(starts) == 1:
+        return call(0)
+    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
+        return np.concatenate(list(pool.map(call, starts)))
+
+
+def _program(
+    view: View, X: Any, params: Any, statistics: Statistics, network: NetworkConfig
+) -> _Program:
+    n_rows, width = X.shape
+    height, n_blocks = _block_shape(view, max(width, network.n_features), network)
+    if n_rows <= height:
+        n_blocks = 1
+    around = ball.part(statistics)
+    own = view.on_device(statistics, network)
+    compiled_for = network if view.needs_network else None
+    if compiled_for is None:
+        params = {}
+    make_room(view.measure, compiled_for, width, n_blocks)
+    if n_rows > n_blocks * height:
+        params, around, own = jax.device_put((params, around, own))
+    return _Program(view.measure, compiled_for, params, around, own, height, n_blocks)
+
+
+def _block_shape(view: View, widest: int, network: NetworkConfig) -> tuple[int, int]:
+    """Rows in a block and blocks in a call; they do not depend on the rows."""
+    n_products = view.n_products(widest)
+    if view.needs_network:
+        layers = layer_table(network)
+        n_products += sum(max(part.n_parameters, part.n_products) for part in layers)
+    height = MAX_BLOCK_PRODUCTS // max(1, n_products)
+    height = np.clip(height, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
+    height = int(min(height, max(32, MAX_CALL_FLOATS // (16 * widest))))
+    rows = min(MAX_CALL_ROWS, MAX_CALL_FLOATS // widest)
+    return height, max(1, rows // height)

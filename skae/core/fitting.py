@@ -1,0 +1,186 @@
+"""Train networks by a plan, and score few rows as if they were new."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skae.core import batching, bottlenecks, networks, training
+from skae.core.batching import Rows
+from skae.core.blocks import MAX_BLOCK_ROWS, apply
+from skae.core.config import Hyperparameters, NetworkConfig, Plan, TrainingConfig
+from skae.core.course import (
+    History,
+    OnEpoch,
+    TrainingResult,
+    TrainingState,
+    go_on,
+)
+from skae.core.model import Model, Weights, build, score_rows, shared_by_members
+from skae.core.optimizers import init_optimizer
+from skae.core.scores import SCORES
+from skae.core.splitting import Split, features_of, split_off
+from skae.core.statistics import units
+from skae.core.views import REPRESENTATION
+
+# Length of a training that is not told: so many steps, or so many epochs if they take
+# more, but not too many. More than a hundred epochs of a small table take longer and
+# detect no better; large tables gain from more than a thousand steps.
+MIN_AUTO_STEPS = 1000
+MAX_AUTO_STEPS = 4000
+USUAL_AUTO_EPOCHS = 30
+MAX_AUTO_EPOCHS = 100
+
+N_FOLDS = 5
+
+# Share of the steps over which the prior of the codes gains its weight.
+WARM_UP = 0.25
+
+
+class Member(NamedTuple):
+    """One trained network: everything NumPy."""
+
+    weights: Weights
+    optimizer_leaves: list[np.ndarray]
+    history: History
+    ending: str
+
+
+def n_epochs(plan: Plan, n_rows: int) -> int:
+    """Epochs of a training on so many rows."""
+    if plan.max_epochs is not None:
+        return plan.max_epochs
+    per_epoch = batching.steps_per_epoch(n_rows, plan.training.batch_size)
+    steps = np.clip(USUAL_AUTO_EPOCHS * per_epoch, MIN_AUTO_STEPS, MAX_AUTO_STEPS)
+    return int(min(MAX_AUTO_EPOCHS, -(-steps // per_epoch)))
+
+
+def _lasting(plan: Plan, n_steps: int, *, continues: bool) -> Hyperparameters:
+    """Hyper-parameters of a training of so many steps."""
+    is_settled = continues or not bottlenecks.of(plan.network).has_prior
+    return plan.hyper._replace(
+        warm_up=np.float32(0 if is_settled else WARM_UP * n_steps),
+        n_steps=np.float32(n_steps),
+    )
+
+
+def _start(
+    plan: Plan, config: TrainingConfig, hyper: Hyperparameters, rng: Any, previous: Any
+) -> tuple[Weights, Any]:
+    """Weights and state of the optimizer to start from.
+
+    The previous ones, but a fresh state where the optimizer has become another.
+    """
+    network = plan.network
+    weights = previous.weights if previous else networks.init(rng, config=network)
+    fresh = init_optimizer(
+        weights, hyper, bottleneck=network.bottleneck, training=config
+    )
+    leaves, structure = jax.tree.flatten(fresh)
+    old = previous.optimizer_leaves if previous else []
+    if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in old]:
+        return weights, fresh
+    return weights, jax.tree.unflatten(structure, old)
+
+
+def train_member(
+    plan: Plan,
+    split: Split,
+    *,
+    seed: int,
+    previous: Member | None = None,
+    on_epoch: OnEpoch = go_on,
+) -> Member:
+    """Train one network, from scratch or on from ``previous``."""
+    n_rows = split.train.X.shape[0]
+    height = batching.batch_height(n_rows, plan.training.batch_size)
+    config = replace(plan.training, batch_size=height)
+    epochs = n_epochs(plan, n_rows)
+    n_steps = epochs * batching.steps_per_epoch(n_rows, height)
+    hyper = _lasting(plan, n_steps, continues=previous is not None)
+    done = len(previous.history["loss"]) if previous else 0
+    rng = np.random.default_rng([seed, done])
+    weights, optimizer_state = _start(plan, config, hyper, rng, previous)
+    # From its bits: jax.random.key would compile two programs. The implementation is
+    # named because the default one is a global setting.
+    bits = jnp.asarray(np.array([done, seed], np.uint32))
+    key = jax.random.wrap_key_data(bits, impl="threefry2x32")
+    result = training.train(
+        TrainingState(weights, optimizer_state, np.int32(0), key),
+        split.train,
+        split.held_out,
+        hyper,
+        features_of(split.sample, config.corruption),
+        network=plan.network,
+        training=config,
+        n_epochs=epochs,
+        shuffle=rng,
+        patience=plan.patience,
+        tol=plan.tol,
+        on_epoch=on_epoch,
+    )
+    return _member(result, split, previous, network=plan.network)
+
+
+def _member(
+    result: TrainingResult,
+    split: Split,
+    previous: Member | None,
+    *,
+    network: NetworkConfig,
+) -> Member:
+    params, ending, history = result.params, result.ending, result.history
+    if split.held_out is None and not _finite(params, split, network):
+        params, ending = result.earlier_params, "diverged"
+    if previous:
+        history = {name: previous.history[name] + history[name] for name in history}
+    leaves = jax.tree.leaves(result.state.optimizer_state)
+    return Member(to_numpy(params), [np.array(x) for x in leaves], history, ending)
+
+
+def _finite(params: Any, split: Split, network: NetworkConfig) -> bool:
+    # More than a block, for the program that the statistics need too.
+    sample = split.sample.first(MAX_BLOCK_ROWS + 1)
+    output = apply(REPRESENTATION, sample.X, params, sample.ball, network=network)
+    return bool(np.isfinite(output).all())
+
+
+def to_numpy(params: Any) -> Weights:
+    """Copy parameters to the host."""
+    return {name: np.array(value) for name, value in params.items()}
+
+
+def fitted_model(plan: Plan, split: Split, members: list[Member]) -> Model:
+    """Measure what scoring needs of trained networks."""
+    weights = [member.weights for member in members]
+    return build(plan.network, plan.score, split.sample, weights)
+
+
+def cross_fitted_scores(
+    plan: Plan, rows: Rows, model: Model, *, seed: int
+) -> np.ndarray:
+    """Score each row as ``model`` would if it had not been trained on the row.
+
+    For few rows, of which none are held out: the scores of rows that a wide network
+    has learnt say nothing about new ones. Every fold has a network of its own, but
+    the units of ``model``, which depend on how well the training rows were learnt.
+    It trusts the rows that ``model`` trusts. Concentration ends in one of many optima,
+    and rows of a category that one of them leaves out would be outliers of this fold
+    alone.
+    """
+    kept = units(SCORES[model.score], model.statistics)
+    whole = shared_by_members(model)
+    n_rows = rows.X.shape[0]
+    scores = np.empty(n_rows)
+    order = batching.permutation(n_rows, np.random.default_rng(seed))
+    for fold in np.array_split(order, min(N_FOLDS, n_rows)):
+        split = split_off(plan, rows, order[~np.isin(order, fold)], None, whole)
+        member = train_member(plan, split, seed=seed)
+        if member.ending == "interrupted":
+            raise KeyboardInterrupt
+        part = fitted_model(plan, split, [member])
+        part = part._replace(statistics=part.statistics | kept)
+        scores[fold] = score_rows(part, batching.take(rows.X, fold))
+    return scores

@@ -1,0 +1,192 @@
+"""A fitted detector's parts, and what they say of rows."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from skae.core import batching, bottlenecks, networks, statistics
+from skae.core.blocks import View, apply
+from skae.core.config import NetworkConfig
+from skae.core.gaussian import Statistics
+from skae.core.layers import Layer
+from skae.core.sample import Sample
+from skae.core.scores import SCORES
+from skae.core.scores.energy import Energy, few
+from skae.core.views import CODES, DECODED, RECONSTRUCTIONS, RESIDUALS
+
+# Usual errors below this share of their mean count as this much: a feature that is
+# always restored exactly would make every other row infinitely abnormal.
+ERROR_FLOOR = 1e-3
+
+# Noise of the denoising score in training standard deviations, its seed, and how many
+# rows are held in memory at a time.
+SCORE_NOISE = 0.5
+SCORE_SEED = 0
+BLOCK_ROWS = 8192
+
+Weights = dict[str, np.ndarray]
+
+
+class Model(NamedTuple):
+    """A fitted detector's parts: plain Python and NumPy.
+
+    The first axis of weights and statistics counts the members; what they share among
+    the statistics is there once.
+    """
+
+    network: NetworkConfig
+    weights: Weights
+    statistics: Statistics
+    score: str
+
+
+def build(
+    network: NetworkConfig, score: str, sample: Sample, weights: list[Weights]
+) -> Model:
+    """Measure what scoring needs, and put the fitted parts together."""
+    parts = SCORES[score]
+    shared = statistics.shared(parts, sample)
+    own = [
+        statistics.of_network(parts, sample, params, shared, network=network)
+        for params in weights
+    ]
+    return Model(network, _stack(weights), _stack([shared]) | _stack(own), score)
+
+
+def unstack(stacked: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Split off the leading axis, which counts the members."""
+    n_members = len(next(iter(stacked.values())))
+    return [{k: v[i] for k, v in stacked.items()} for i in range(n_members)]
+
+
+def _stack(members: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([m[name] for m in members]) for name in members[0]}
+
+
+def shared_by_members(model: Model) -> Statistics:
+    """Statistics as the first member has them."""
+    return {name: array[0] for name, array in model.statistics.items()}
+
+
+def members_of(model: Model) -> list[tuple[Weights, Statistics]]:
+    """Weights and statistics of each member."""
+    return [
+        (
+            weights,
+            {k: v[0 if len(v) == 1 else i] for k, v in model.statistics.items()},
+        )
+        for i, weights in enumerate(unstack(model.weights))
+    ]
+
+
+def score_rows(model: Model, X: Any) -> np.ndarray:
+    """Float64 scores, averaged over the members; higher is more normal."""
+    score, members = SCORES[model.score], members_of(model)
+
+    def distance(energy: Energy, member: tuple[Weights, Statistics]) -> np.ndarray:
+        return apply(energy, X, *member, network=model.network)
+
+    shared = {
+        energy: distance(energy, members[0])
+        for energy in score.energies
+        if not energy.needs_network
+    }
+    total = np.zeros(X.shape[0])
+    for member in members:
+        distances = [
+            distance(energy, member) if energy.needs_network else shared[energy]
+            for energy in score.energies
+        ]
+        energies = np.square(np.hstack(distances).astype(np.float64))
+        total += score.combination.merge(energies, member[1])
+    return -total / len(members)
+
+
+def _each_member(model: Model, view: View, X: Any) -> list[np.ndarray]:
+    return [apply(view, X, *m, network=model.network) for m in members_of(model)]
+
+
+def _first(model: Model) -> Model:
+    return model._replace(weights={k: v[:1] for k, v in model.weights.items()})
+
+
+def codes(model: Model, X: Any) -> np.ndarray:
+    """Codes by the first member."""
+    return _each_member(_first(model), CODES, X)[0]
+
+
+def decode(model: Model, codes: Any) -> np.ndarray:
+    """Rows that the first member's decoder makes of codes."""
+    return _each_member(_first(model), DECODED, codes)[0]
+
+
+def sample(
+    model: Model, n_samples: int, generator: np.random.RandomState
+) -> np.ndarray:
+    """Float64 rows that the first member's decoder makes of draws from the prior.
+
+    The decoder's noise is added, where it has learnt one.
+    """
+    prior = generator.standard_normal((n_samples, model.network.latent_dim))
+    rows = decode(model, prior).astype(np.float64)
+    weights = unstack(model.weights)[0]
+    noise = bottlenecks.of(model.network).noise(weights, rows.shape, generator)
+    return rows + noise
+
+
+def has_collapsed(model: Model, sample: Sample) -> bool:
+    """Whether a member's codes tell nothing of the rows."""
+    has_collapsed = bottlenecks.of(model.network).has_collapsed
+    if has_collapsed is None:
+        return False
+    codes = _each_member(model, CODES, sample.first(few(sample.width)).X)
+    return any(map(has_collapsed, codes))
+
+
+def reconstruct(model: Model, X: Any) -> np.ndarray:
+    """Float64 reconstructions, averaged over the members."""
+    outputs = _each_member(model, RECONSTRUCTIONS, X)
+    return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
+
+
+def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
+    """Squared residuals, averaged over the members; relative to training if asked."""
+    roots = _each_member(model, RESIDUALS, X)
+    errors = np.mean(np.square(roots, dtype=np.float64), axis=0)
+    start = 0
+    for block in batching.blocks(X, BLOCK_ROWS):
+        errors[start : start + len(block)][np.isnan(block)] = np.nan
+        start += len(block)
+    return errors / usual_errors(model) if normalize else errors
+
+
+def usual_errors(model: Model) -> np.ndarray:
+    """Mean squared residual of each feature on training rows, at least a floor."""
+    usual = model.statistics["feature_error"].mean(axis=0)
+    floor = max(ERROR_FLOOR * usual.mean(), np.finfo(np.float32).tiny)
+    return np.maximum(usual, floor)
+
+
+def denoising_score(model: Model, X: Any) -> float:
+    """Minus the median denoising error, in training variances."""
+    scale = model.statistics["scale"][0].astype(np.float64)
+    errors = []
+    rng = np.random.default_rng(SCORE_SEED)
+    for clean in batching.blocks(X, BLOCK_ROWS):
+        noise = rng.standard_normal(clean.shape) * SCORE_NOISE * scale
+        error = (clean - reconstruct(model, clean + noise)) / scale
+        errors.append(np.nanmean(np.square(error), axis=1))
+    return -float(np.median(np.concatenate(errors)))
+
+
+def to_module(model: Model) -> Any:
+    """Return the first member's network as a module of its own."""
+    params = {name: jnp.asarray(v[0]) for name, v in model.weights.items()}
+    return networks.merge(params, config=model.network)
+
+
+def layer_table(model: Model) -> list[Layer]:
+    """Describe the layers."""
+    return networks.layer_table(model.network)

@@ -1,0 +1,23 @@
+"""Scores by name. An energy is one file here, and a score is one line."""
+
+from skae.core.scores.combining import SOFT_MAXIMUM
+from skae.core.scores.elbo import ELBO
+from skae.core.scores.energy import Score as Score
+from skae.core.scores.joint import JOINT
+from skae.core.scores.latent import LATENT
+from skae.core.scores.mahalanobis import MAHALANOBIS
+from skae.core.scores.nearest import NEAREST
+from skae.core.scores.reconstruction import RECONSTRUCTION
+
+# The energies of a score are computed one by one: compiled together, they share
+# sub-expressions that are rounded differently for one block and for many.
+SCORES: dict[str, Score] = {
+    "reconstruction": Score((RECONSTRUCTION,)),
+    "joint": Score((JOINT,)),
+    "latent": Score((LATENT,)),
+    "nearest": Score((NEAREST,)),
+    "mahalanobis": Score((MAHALANOBIS,)),
+    # The global energy stands last.
+    "combined": Score((RECONSTRUCTION, NEAREST, MAHALANOBIS), SOFT_MAXIMUM),
+    "elbo": Score((ELBO,)),
+}

@@ -1,0 +1,53 @@
+"""Minus the evidence's lower bound of a variational code."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from skae.core.blocks import Block
+from skae.core.bottlenecks import variational
+from skae.core.gaussian import Statistics, root_mean_square
+from skae.core.scores.energy import Energy
+
+
+def measure(rows: Block, own: Statistics) -> Array:
+    """Root of minus the lower bound per feature, but for constants.
+
+    The mean of the code stands for its draws, and displacements count as residuals.
+    """
+    del own
+    distance = jnp.hypot(
+        root_mean_square(rows.residual, rows.observed),
+        root_mean_square(rows.away, rows.observed),
+    )
+    n_observed: Array | int = rows.x.shape[1]
+    if rows.observed is not None:
+        n_observed = jnp.sum(rows.observed, axis=-1)
+    # Rounding may leave the divergence of a collapsed posterior below 0.
+    divergence = jnp.sum(variational.divergences(rows.encoded), axis=-1)
+    information = jnp.sqrt(jnp.maximum(divergence, 0.0) / n_observed)
+    deviation = jnp.exp(rows.network.params[variational.NOISE] / 2)
+    return jnp.hypot(distance / (deviation * np.sqrt(2)), information)
+
+
+def onnx(g: Any, rows: Any, own: Statistics) -> str:
+    """ONNX form of :func:`measure`."""
+    del own
+    mean = rows.code
+    logit = variational.part(g, rows.encoded, rows.latent_dim, rows.latent_dim)
+    log_variance = g("Neg", g("Softplus", g("Neg", logit)))
+    variance_part = g("Sub", g("Exp", log_variance), log_variance)
+    sums = g("Sub", g("Add", g("Mul", mean, mean), variance_part), np.float32(1))
+    divergence = g("ReduceSum", sums, np.array([1], np.int64))
+    divergence = g("Div", g("Max", divergence, np.float32(0)), np.float32(2))
+    information = g("Sqrt", g("Div", divergence, np.float32(rows.width)))
+    residual = g.root_mean_square(rows.residual)
+    distance = g.hypot(residual, g.root_mean_square(rows.away))
+    log_noise = rows.weights[variational.NOISE]
+    deviation = np.float32(np.exp(log_noise / 2) * np.sqrt(2))
+    return g.hypot(g("Div", distance, deviation), information)
+
+
+ELBO = Energy(measure, bottleneck="variational", onnx=onnx)

@@ -1,0 +1,46 @@
+"""Mahalanobis distance of the code."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from skae.core import gaussian
+from skae.core.blocks import Block
+from skae.core.config import NetworkConfig
+from skae.core.gaussian import Statistics, root_mean_square
+from skae.core.sample import Restored, Sample
+from skae.core.scores.energy import Energy, Statistic, of_gaussian
+
+
+def measure(rows: Block, own: Statistics) -> Array:
+    """Root of the mean squared whitened coordinate of the code, and displacement."""
+    away = root_mean_square(rows.units_away, rows.observed)
+    return jnp.hypot(gaussian.distance(rows.code - own["mean"], own), away)
+
+
+def fit(sample: Sample, restored: Restored) -> Statistics:
+    """Gaussian of the codes."""
+    return gaussian.fit(restored.codes, sample.weight)
+
+
+def keeps(found: Statistics, network: NetworkConfig) -> tuple[Statistic, ...]:
+    """Declare the Gaussian."""
+    return of_gaussian(found, network.latent_dim)
+
+
+def onnx(g: Any, rows: Any, own: Statistics) -> str:
+    """ONNX form of :func:`measure`."""
+    code = g("Sub", rows.code, own["mean"])
+    length = g.whitened_length(code, own, rows.latent_dim)
+    return g.hypot(length, g.root_mean_square(rows.units_away))
+
+
+LATENT = Energy(
+    measure,
+    prefix="latent_",
+    fit=fit,
+    keeps=keeps,
+    n_rows=gaussian.n_rows,
+    onnx=onnx,
+)

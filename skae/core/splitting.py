@@ -1,0 +1,112 @@
+"""Which rows train, which are held out, and which make the statistics."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skae.core import ball, batching, gaussian, robust
+from skae.core.batching import Rows
+from skae.core.config import Features, Plan
+from skae.core.corruptions import CORRUPTIONS
+from skae.core.gaussian import Statistics
+from skae.core.sample import Sample
+
+MIN_HELD_OUT = 20
+
+# Rows of a table that are looked at in one go.
+BLOCK_ROWS = 8192
+
+
+class Split(NamedTuple):
+    """Rows to train on, rows held out, and a sample for the statistics."""
+
+    train: Rows
+    held_out: Rows | None
+    sample: Sample
+
+
+def split_rows(plan: Plan, rows: Rows, X_val: Any, *, seed: int) -> Split:
+    """Hold rows out and measure the ball that the others fill.
+
+    Fewer than ``MIN_HELD_OUT`` rows are too few to tell anything: then none are held
+    out.
+    """
+    order = batching.permutation(rows.X.shape[0], np.random.default_rng(seed))
+    n_held_out = int(plan.validation_fraction * len(order))
+    held_out = None
+    if X_val is not None and X_val.shape[0] >= MIN_HELD_OUT:
+        held_out = Rows(X_val, np.broadcast_to(1.0, X_val.shape[0]))
+    elif X_val is None and n_held_out >= MIN_HELD_OUT:
+        held_out = rows.select(np.sort(order[:n_held_out]))
+        order = order[n_held_out:]
+    return split_off(plan, rows, order, held_out)
+
+
+def split_off(
+    plan: Plan,
+    rows: Rows,
+    order: np.ndarray,
+    held_out: Rows | None,
+    whole: Statistics | None = None,
+) -> Split:
+    """Train on the rows in ``order``, which is random, and sample its first ones.
+
+    ``whole`` are the statistics of a model of all rows, if these are a part of them.
+    """
+    n_rows, n_features = rows.X.shape
+    if plan.trim > 0:
+        trusted = gaussian.part(whole or {}, robust.PREFIX)
+        order = order[_trusted(rows.select(order), 1 - plan.trim, trusted)]
+    train = rows if len(order) == n_rows else rows.select(np.sort(order))
+    n_sample = gaussian.n_rows(n_features + plan.network.latent_dim)
+    chosen = order[: max(n_sample, MIN_HELD_OUT)]
+    X, weight = batching.take(rows.X, chosen), rows.weight[chosen]
+    return Split(train, held_out, Sample(X, weight, ball.fit(X, weight), whole or {}))
+
+
+def split_stream(train: Rows, sample: Rows) -> Split:
+    """Train on a batch, and measure a sample of all batches."""
+    return Split(train, None, Sample(*sample, ball.fit(*sample)))
+
+
+def _trusted(rows: Rows, share: float, trusted: Statistics) -> np.ndarray:
+    """Return indices of the share of the rows that look normal together.
+
+    Normal is what the Gaussian ``trusted`` says, or, if it is empty, one that these
+    rows make.
+    """
+    sample = slice(robust.sample_size(rows.X.shape[1]))
+    X, weight = batching.take(rows.X, sample), rows.weight[sample]
+    around = ball.fit(X, weight)
+    if not trusted:
+        u = ball.standardised(X.astype(np.float64), around)
+        kept = robust.concentrate(gaussian.completed(u, weight), weight, share)
+        trusted = gaussian.fit(u[kept], weight[kept])
+    energies = np.concatenate(
+        [
+            gaussian.energies(
+                ball.standardised(block.astype(np.float64), around), trusted
+            )
+            for block in batching.blocks(rows.X, BLOCK_ROWS)
+        ]
+    )
+    n_kept = max(2, round(share * len(energies)))
+    return np.sort(np.argsort(energies, kind="stable")[:n_kept])
+
+
+def features_of(sample: Sample, corruption: str | None) -> Features:
+    """Return what training knows of each feature."""
+    center, scale = sample.ball["center"], sample.ball["scale"]
+    low = high = center
+    if corruption is not None and CORRUPTIONS[corruption].uses_extremes:
+        # Both leave NaN out where they can.
+        ends = [f.reduce(sample.X, axis=0) for f in (np.fmin, np.fmax)]
+        low, high = (np.where(np.isnan(end), center, end) for end in ends)
+    return Features(center, scale, low, high)
+
+
+def extremes(X: Any) -> tuple[float, float]:
+    """Lowest and highest value of a table."""
+    ends = [(np.nanmin(b), np.nanmax(b)) for b in batching.blocks(X, BLOCK_ROWS)]
+    lows, highs = zip(*ends, strict=True)
+    return float(min(lows)), float(max(highs))

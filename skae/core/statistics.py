@@ -1,0 +1,116 @@
+"""What a score keeps of the training rows: measured, named, declared."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from skae.core import gaussian, memory
+from skae.core.blocks import apply
+from skae.core.config import NetworkConfig
+from skae.core.gaussian import Statistics
+from skae.core.sample import Restored, Sample
+from skae.core.scores.energy import Score, Statistic, few
+from skae.core.views import REPRESENTATION
+
+
+def unit_rows(width: int) -> int:
+    """Rows whose usual energies make the units: as many as can be remembered."""
+    return memory.capacity(width)
+
+
+def shared(score: Score, sample: Sample) -> Statistics:
+    """Measure all that needs no network, the ball first."""
+    statistics = dict(sample.ball)
+    for energy in score.energies:
+        if not energy.needs_network:
+            _add(statistics, energy.kept(sample, None))
+    return statistics
+
+
+def of_network(
+    score: Score,
+    sample: Sample,
+    params: Any,
+    shared: Statistics,
+    *,
+    network: NetworkConfig,
+) -> Statistics:
+    """Measure what a score and feature errors need of one network."""
+    width = sample.width
+    with_network = [energy for energy in score.energies if energy.needs_network]
+    n_rows = [few(width), *(energy.n_rows(width) for energy in with_network)]
+    if score.units:
+        n_rows.append(unit_rows(width))
+    first = sample.first(max(n_rows))
+    restored = restore(first, params, shared, network=network)
+    mean_errors, _ = gaussian.moments(restored.squared, first.weight)
+    statistics = {"feature_error": mean_errors}
+    for energy in with_network:
+        _add(statistics, energy.kept(first, restored))
+    if score.units:
+        _add(statistics, _units(score, first, restored, shared | statistics))
+    return statistics
+
+
+def _add(statistics: Statistics, others: Statistics) -> None:
+    """Add statistics whose names are not there yet."""
+    for name, array in others.items():
+        if name in statistics:
+            raise TypeError(f"Two parts of a score keep {name!r}: give them prefixes.")
+        statistics[name] = array
+
+
+def restore(
+    sample: Sample, params: Any, shared: Statistics, *, network: NetworkConfig
+) -> Restored:
+    """Pass rows through the network; residuals of missing cells are NaN."""
+    both = apply(REPRESENTATION, sample.X, params, shared, network=network)
+    both = both.astype(np.float64)
+    both[:, : sample.width][np.isnan(sample.X)] = np.nan
+    return Restored(both, sample.width)
+
+
+def _units(
+    score: Score, sample: Sample, restored: Restored, statistics: Statistics
+) -> Statistics:
+    """Units of the energies, which the combination makes of usual ones."""
+    n_rows = unit_rows(sample.width)
+    sample, restored = sample.first(n_rows), restored.first(n_rows)
+    usual = [
+        energy.usual(sample, restored, energy.part(statistics))
+        for energy in score.energies
+        if energy.usual
+    ]
+    variances = np.array([energy.variance(sample.ball) for energy in score.energies])
+    return score.combination.fit(np.column_stack(usual), sample.weight, variances)
+
+
+def expected(
+    score: Score,
+    found: Statistics,
+    n_members: int,
+    *,
+    network: NetworkConfig,
+) -> dict[str, Statistic]:
+    """Declare stacked statistics: what networks share has a leading axis of 1."""
+    width = network.n_features
+    shared = [
+        Statistic("center", (width,)),
+        Statistic("scale", (width,), is_positive=True),
+        Statistic("radius", ()),
+    ]
+    own = [Statistic("feature_error", (width,), np.float64), *score.units]
+    for energy in score.energies:
+        declared = energy.declared(found, network)
+        (own if energy.needs_network else shared).extend(declared)
+    return {
+        part.name: part._replace(shape=(leading, *part.shape))
+        for leading, parts in ((1, shared), (n_members, own))
+        for part in parts
+    }
+
+
+def units(score: Score, statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """Units of the first network's energies among stacked statistics."""
+    return {part.name: statistics[part.name][:1] for part in score.units}
