@@ -2,6 +2,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
+# Each process compiles for itself and takes up to 5 GB in the end.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: run test test-all coverage lint docs clean
 
@@ -9,14 +12,14 @@ run: $(STAMP)
 	$(BIN)/python -m skae
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The tests of `make test`, slower, and how much of the package they reach.
 coverage: $(STAMP)
-	$(BIN)/python -m pytest --cov --cov-report=term -m "not slow"
+	$(PYTEST) --cov --cov-report=term -m "not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -21,9 +21,8 @@ def pytest_configure(config):
     ``count_compilations`` counts it all the same. ``--cache-clear`` forgets them.
     """
     if hasattr(config, "cache"):
-        # Workers of pytest-xdist read no file that another one is just writing.
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        folder = config.cache.mkdir("jax") / worker
+        # Also for the workers of pytest-xdist, which share what they compile.
+        folder = config.cache.mkdir("jax")
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

@@ -471,7 +471,11 @@ class AnyLabels(AlarmFilter):
         AnyLabels(IsolationForest(**SMALL_FOREST), random_state=0),
         AnyLabels(
             AutoencoderOutlierDetector(
-                hidden_layer_sizes=(16,), latent_dim=4, max_iter=20, random_state=0
+                hidden_layer_sizes=(16,),
+                latent_dim=4,
+                max_iter=20,
+                validation_fraction=0.0,
+                random_state=0,
             ),
             GaussianNB(),
             max_recall_loss=0.1,

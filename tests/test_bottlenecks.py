@@ -279,6 +279,7 @@ def digits():
 DIGITS = {"latent_dim": 8, "corruption": None, "max_iter": 200, "random_state": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Column")
 def test_adversarial_codes_match_their_prior_at_little_cost(digits):
     errors = {}
@@ -301,7 +302,11 @@ def test_adversarial_codes_match_their_prior_at_little_cost(digits):
 
 @pytest.mark.filterwarnings("ignore:Column")
 @pytest.mark.parametrize(
-    ("bottleneck", "beta"), [("variational", 4.0), ("adversarial", 1.0)]
+    ("bottleneck", "beta"),
+    [
+        ("variational", 4.0),
+        pytest.param("adversarial", 1.0, marks=pytest.mark.slow),
+    ],
 )
 def test_samples_are_new_digits(digits, bottleneck, beta):
     detector = AutoencoderOutlierDetector(

@@ -38,6 +38,7 @@ def digits():
     return X / 16 + np.random.default_rng(0).normal(scale=0.02, size=X.shape), y
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_labels_and_leaves_the_detector_alone(digits):
     X, y = digits
     fine_tuning = example("fine_tuning")

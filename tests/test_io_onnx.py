@@ -72,7 +72,16 @@ def test_ensembles_without_a_pipeline(score, blobs, small):
     check_equal(detector, to_onnx(detector, rows[0:1]), outliers, {"X": outliers})
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "activation",
+    [
+        # One that is several nodes, and two that are a node with a number or word.
+        name
+        if name in ("gelu", "silu", "leaky_relu")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in ACTIVATIONS
+    ],
+)
 def test_activations(activation, blobs, small):
     rows, outliers = blobs
     detector = small(

@@ -29,7 +29,8 @@ ORACLES = {
 
 def pairs(low, high):
     elements = st.floats(low, high, width=32)
-    return hnp.array_shapes(min_dims=2, max_dims=2, max_side=8).flatmap(
+    # Every other shape would be compiled for.
+    return st.sampled_from([(1, 1), (8, 1), (3, 7)]).flatmap(
         lambda shape: st.tuples(*[hnp.arrays(np.float32, shape, elements=elements)] * 2)
     )
 

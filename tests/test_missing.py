@@ -228,7 +228,15 @@ def test_complete_rows_score_as_without_masks_in_any_company(score, rows, small)
         np.testing.assert_array_equal(alone, scores[:6])
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize(
+    "score",
+    [
+        score
+        if score in ("combined", "elbo")
+        else pytest.param(score, marks=pytest.mark.slow)
+        for score in SCORES
+    ],
+)
 def test_outliers_are_found_in_and_after_training_on_incomplete_rows(score, rows):
     X, outliers = rows
     detector = AutoencoderOutlierDetector(

@@ -638,7 +638,11 @@ class BinaryLabels(TunedThresholdDetector):
         BinaryLabels(IsolationForest(n_estimators=20, random_state=0), cv=2),
         BinaryLabels(
             AutoencoderOutlierDetector(
-                hidden_layer_sizes=(16,), latent_dim=4, max_iter=20, random_state=0
+                hidden_layer_sizes=(16,),
+                latent_dim=4,
+                max_iter=20,
+                validation_fraction=0.0,
+                random_state=0,
             ),
             objective=AlarmCost(),
             cv=2,

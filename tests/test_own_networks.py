@@ -117,8 +117,22 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("bottleneck", ["plain", "variational", "adversarial"])
+# Each network with a plain code, and each prior with a network that differs from the
+# others; the rest takes a minute.
+@pytest.mark.parametrize(
+    ("kind", "bottleneck"),
+    [
+        pytest.param(
+            kind, bottleneck, marks=[] if number in quick else pytest.mark.slow
+        )
+        for bottleneck, quick in (
+            ("plain", range(5)),
+            ("variational", (4,)),
+            ("adversarial", (1,)),
+        )
+        for number, kind in enumerate(KINDS)
+    ],
+)
 def test_every_network_is_a_whole_detector(kind, bottleneck, blobs, small, tmp_path):
     rows, outliers = blobs
     if bottleneck == "variational" and kind["network"] is Skipping:
@@ -164,7 +178,16 @@ def test_every_network_is_a_whole_detector(kind, bottleneck, blobs, small, tmp_p
     assert nnx.state(module, nnx.Param)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        KINDS[0],
+        pytest.param(KINDS[1], marks=pytest.mark.slow),
+        KINDS[2],
+        pytest.param(KINDS[3], marks=pytest.mark.slow),
+        KINDS[4],
+    ],
+)
 def test_other_parts_combine_with_every_network(kind, blobs, small):
     rows, outliers = blobs
     rows = rows.copy()

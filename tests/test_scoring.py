@@ -124,7 +124,7 @@ def test_reconstruction_score_is_the_mean_squared_residual(blobs, small):
 
 
 @given(
-    n_features=st.sampled_from([1, 2, 7, 16, 33]),
+    n_features=st.sampled_from([1, 7, 33]),
     n_rows=st.integers(1, 1200),
     data=st.data(),
 )
@@ -173,12 +173,14 @@ def test_scores_do_not_rise_again_far_from_the_data(score, breast_cancer):
     distances = np.concatenate(
         [reach + np.geomspace(gap, 1e2 * gap, 30), np.geomspace(2e2 * gap, 1e6, 30)]
     )
+    rays = []
     for direction in rng.normal(size=(100, benign.shape[1])):
         direction /= np.linalg.norm(direction)
         for start in (np.zeros(benign.shape[1]), benign[rng.integers(len(benign))]):
-            scores = detector.score_samples(start + np.outer(distances, direction))
-            assert np.isfinite(scores).all()
-            assert (np.diff(scores) <= 0).all()
+            rays.append(start + np.outer(distances, direction))
+    scores = detector.score_samples(np.vstack(rays)).reshape(200, 60)
+    assert np.isfinite(scores).all()
+    assert (np.diff(scores, axis=1) <= 0).all()
 
 
 @pytest.mark.parametrize("axis", range(6))

@@ -13,6 +13,9 @@ from benchmarks.speed.peers import PEERS
 from benchmarks.speed.scenarios import SCENARIOS, Scenario
 
 SMALL = Scenario("fit", n_rows=300, n_features=4, hidden=(8,), latent=3, epochs=2)
+# Of the bare loops of benchmarks/speed/variants.py, those that differ in more than a
+# term of the loss.
+QUICK = ("swap", "contraction", "missing", "adversarial", "recurrent")
 HERE = ("skae", "skae-default", "bare", "mlp", "iforest", "lof")
 
 
@@ -108,7 +111,13 @@ def test_anonymous_memory_is_watched():
     assert seconds > 0 and peak >= before + 100
 
 
-@pytest.mark.parametrize("name", variants.VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in variants.VARIANTS
+    ],
+)
 def test_bare_loops_of_the_family_learn(name, monkeypatch):
     X = np.random.default_rng(0).random((256, variants.N_FEATURES), np.float32)
     if name == "missing":
