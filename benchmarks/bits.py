@@ -4,9 +4,9 @@
     python -m benchmarks.bits dump after.npz      # in one of the new version
     python -m benchmarks.bits compare before.npz after.npz
 
-``dump`` fits detectors for a few epochs, each score with each bottleneck and a value of
-most other axes, and keeps what they say of rows: scores, reconstructions, codes, feature
-errors, calibration scores and the offset.
+``dump`` fits detectors for a few epochs, each score with each bottleneck and a value
+of most other axes, and keeps what they say of rows: scores, reconstructions, codes,
+feature errors, calibration scores and the offset.
 ``compare`` exits with 1 where an array is not equal to the last bit. A change of layout
 must pass it on one machine and set of versions; a change of method cannot.
 """

@@ -468,7 +468,11 @@ class AnyLabels(AlarmFilter):
 
 @parametrize_with_checks(
     [
-        AnyLabels(IsolationForest(**SMALL_FOREST), random_state=0),
+        AnyLabels(
+            IsolationForest(**SMALL_FOREST),
+            ExtraTreesClassifier(**SMALL_FOREST),
+            random_state=0,
+        ),
         AnyLabels(
             AutoencoderOutlierDetector(
                 hidden_layer_sizes=(16,),
@@ -486,6 +490,14 @@ class AnyLabels(AlarmFilter):
 @pytest.mark.filterwarnings("ignore:Column", "ignore:.*SCIPY_ARRAY_API")
 @pytest.mark.filterwarnings("ignore:The detector flags none")
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([AnyLabels(IsolationForest(**SMALL_FOREST), random_state=0)])
+@pytest.mark.filterwarnings("ignore:Column", "ignore:.*SCIPY_ARRAY_API")
+@pytest.mark.filterwarnings("ignore:The detector flags none")
+def test_scikit_learn_checks_of_the_default_classifier(estimator, check):
     check(estimator)
 
 

@@ -28,7 +28,7 @@ def test_many_architectures_do_not_pile_up_programs(blobs, small, monkeypatch):
     monkeypatch.setattr(compilation, "_kinds", set())
     first = small(latent_dim=1).fit(rows)
     scores = first.score_samples(rows)
-    for latent_dim in range(2, 6):
+    for latent_dim in range(2, 5):
         small(latent_dim=latent_dim).fit(rows)
         assert len(compilation._kinds) <= 6
     with count_compilations() as counts:

@@ -123,7 +123,16 @@ def sizes(detector, rows):
     }
 
 
-@pytest.mark.parametrize("name", penalties.PENALTIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # One of the weights, one of the codes, and those that are like no other.
+        name
+        if name in ("l1_weights", "l1_activity", "sparsity", "contraction")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in penalties.PENALTIES
+    ],
+)
 def test_penalties_do_their_work(name, blobs, small):
     rows, _ = blobs
     strength, others = WORK[name]

@@ -41,7 +41,7 @@ def test_weights_count_like_repeated_rows_in_float64(loss):
                 training=config,
             )
 
-        both = jax.value_and_grad(objective)
+        both = jax.jit(jax.value_and_grad(objective))
         weight_of_mean_one = weight / weight.mean()
         weighted, gradient = both(params, x, weight_of_mean_one)
         repeated, other = both(
