@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
+from benchmarks import bits
 from benchmarks.quality import (
     adbench,
     alarm_filter,
@@ -18,6 +19,11 @@ from benchmarks.quality import (
     variants,
 )
 from skae import AutoencoderOutlierDetector
+from skae.core.bottlenecks import BOTTLENECKS
+from skae.core.corruptions import CORRUPTIONS
+from skae.core.networks import NETWORKS
+from skae.core.penalties import PENALTIES
+from skae.core.scores import SCORES
 
 
 @pytest.fixture
@@ -273,3 +279,21 @@ def test_connections_are_encoded_by_the_rows_that_train():
     assert X.shape == (29, 2 + 1 + 1 + 1)
     np.testing.assert_array_equal(X[[0, -1], :2], np.eye(2))
     assert X[train, -1].mean() == pytest.approx(0)
+
+
+def test_bits_tell_equal_arrays_from_others(tmp_path, capsys):
+    said = bits.fitted({"anomaly_score": "joint", "max_iter": 1})
+    np.savez(tmp_path / "a.npz", **said)
+    np.savez(tmp_path / "b.npz", **said | {"scores": np.nextafter(said["scores"], 9)})
+    assert bits.compare(tmp_path / "a.npz", tmp_path / "a.npz") == 0
+    assert bits.compare(tmp_path / "a.npz", tmp_path / "b.npz") == 1
+    assert "differs: scores" in capsys.readouterr().out
+
+
+def test_bits_look_at_every_score_and_bottleneck():
+    given = [parameters for _, parameters in bits.cases()]
+    assert {p.get("anomaly_score", "combined") for p in given} == set(SCORES)
+    assert {p.get("bottleneck", "plain") for p in given} == set(BOTTLENECKS)
+    assert {p.get("corruption", "gaussian") for p in given} >= set(CORRUPTIONS)
+    assert {p.get("network", "dense") for p in given} == set(NETWORKS)
+    assert set(PENALTIES) <= set().union(*given)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import growth, variants, worker
+from benchmarks.speed import growth, turns, variants, worker
 from benchmarks.speed.peers import PEERS
 from benchmarks.speed.scenarios import SCENARIOS, Scenario
 
@@ -128,3 +128,39 @@ def test_bare_loops_of_the_family_learn(name, monkeypatch):
         monkeypatch.setattr(variants, "EPOCHS", epochs)
         weights.append(np.concatenate([np.ravel(w) for pair in train(X) for w in pair]))
     assert np.isfinite(weights).all() and (weights[0] != weights[1]).any()
+
+
+def test_two_checkouts_run_in_turns_and_slower_ones_fail(monkeypatch, tmp_path, capsys):
+    started = []
+
+    class Clock:
+        """A checkout of which every run takes as many seconds as its name says."""
+
+        def __init__(self, folder, peer, name):
+            self.folder = folder
+
+        def run(self):
+            started.append(self.folder)
+            return float(self.folder)
+
+        def end(self):
+            started.append("ended")
+
+    monkeypatch.setattr(turns, "Warm", Clock)
+    base, head = turns.time_both(("2", "3"), "skae", "fit-10k", 4)
+    assert (base, head) == ([2.0] * 4, [3.0] * 4)
+    assert started == [*"32233223", "ended", "ended"]
+
+    out = tmp_path / "turns.json"
+    command = ["turns", str(tmp_path), "fit-10k", "--out", str(out)]
+    monkeypatch.setattr("sys.argv", command)
+    times = [1.0] * 5, [1.0, 1.1, 1.0, 1.1, 2.0]
+    monkeypatch.setattr(turns, "time_both", lambda *_: times)
+    turns.main()
+    found = json.loads(out.read_text())["scenarios"]["fit-10k"]
+    assert found["ratio"] == 1.1
+    assert found["interval"][0] <= 1.03 < found["interval"][1]
+    monkeypatch.setattr(turns, "time_both", lambda *_: ([1.0] * 5, [1.1] * 5))
+    with pytest.raises(SystemExit, match="slower: fit-10k"):
+        turns.main()
+    assert capsys.readouterr().out.count("fit-10k") == 2
