@@ -214,7 +214,7 @@ def test_empty_steps_are_left_out(blobs, small):
     check_equal(pipeline, to_onnx(pipeline, rows), outliers, {"X": outliers})
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(
     n_features=st.integers(1, 6),
     latent_dim=st.integers(1, 5),

@@ -325,7 +325,10 @@ def test_any_detector_is_tuned(estimator, piped, labelled):
 def test_without_labels_the_own_threshold_stays(wrap, labelled):
     X, _ = labelled
     for contamination in ("auto", 0.1, 0.25):
-        inner = wrap(IsolationForest(contamination=contamination, random_state=0))
+        forest = IsolationForest(
+            n_estimators=20, contamination=contamination, random_state=0
+        )
+        inner = wrap(forest)
         detector = TunedThresholdDetector(inner).fit(X)
         np.testing.assert_array_equal(
             detector.predict(X), clone(inner).fit(X).predict(X)

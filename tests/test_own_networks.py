@@ -181,11 +181,8 @@ def test_every_network_is_a_whole_detector(kind, bottleneck, blobs, small, tmp_p
 @pytest.mark.parametrize(
     "kind",
     [
-        KINDS[0],
-        pytest.param(KINDS[1], marks=pytest.mark.slow),
-        KINDS[2],
-        pytest.param(KINDS[3], marks=pytest.mark.slow),
-        KINDS[4],
+        kind if number in (2, 4) else pytest.param(kind, marks=pytest.mark.slow)
+        for number, kind in enumerate(KINDS)
     ],
 )
 def test_other_parts_combine_with_every_network(kind, blobs, small):
