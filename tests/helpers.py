@@ -19,6 +19,15 @@ from skae.core.scores import SCORES
 from skae.io import load
 from skae.io._container import DIGEST, NO_DIGEST
 
+
+def slow_but(quick, values):
+    """Parameters of a test, of which all but the quick ones are slow."""
+    return [
+        value if value in quick else pytest.param(value, marks=pytest.mark.slow)
+        for value in values
+    ]
+
+
 # scikit-learn's checks
 
 MINI_BATCHES = (

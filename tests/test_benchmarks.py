@@ -255,6 +255,7 @@ def test_false_alarms_are_counted_at_a_recall():
     assert counts == [0, 2, 2, 3]
 
 
+@pytest.mark.slow
 def test_both_stages_and_the_classifier_alone_are_compared():
     rng = np.random.default_rng(0)
     y = np.where(rng.random(900) < 0.3, -1, 1)

@@ -300,13 +300,10 @@ def test_adversarial_codes_match_their_prior_at_little_cost(digits):
     assert accuracy < 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Column")
 @pytest.mark.parametrize(
-    ("bottleneck", "beta"),
-    [
-        ("variational", 4.0),
-        pytest.param("adversarial", 1.0, marks=pytest.mark.slow),
-    ],
+    ("bottleneck", "beta"), [("variational", 4.0), ("adversarial", 1.0)]
 )
 def test_samples_are_new_digits(digits, bottleneck, beta):
     detector = AutoencoderOutlierDetector(

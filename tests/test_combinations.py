@@ -17,6 +17,7 @@ from skae.core.penalties import PENALTIES
 from skae.core.scores import SCORES
 from skae.io import load, save
 from skae.testing import count_compilations
+from tests.helpers import slow_but
 
 AXES = {
     "network": sorted(NETWORKS),
@@ -110,13 +111,7 @@ def test_every_pair_is_there():
     assert len(ROWS) < 130
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        number if number in QUICK else pytest.param(number, marks=pytest.mark.slow)
-        for number in range(len(ROWS))
-    ],
-)
+@pytest.mark.parametrize("number", slow_but(QUICK, range(len(ROWS))))
 @pytest.mark.filterwarnings("ignore:The posterior has collapsed")
 def test_pairs_of_values(number, tmp_path):
     rng = np.random.default_rng(0)

@@ -45,6 +45,7 @@ def test_l1_makes_codes_sparse(digits):
     assert inactive.mean() > max(0.5, before.mean())
 
 
+@pytest.mark.slow
 def test_kl_makes_codes_sparse(digits):
     train, test, noisy = digits
     wide = {
@@ -61,6 +62,7 @@ def test_kl_makes_codes_sparse(digits):
     assert (sparse.transform(test) < 0.1).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_contraction_makes_the_jacobian_smaller(digits):
     train, test, _ = digits
     step = 1e-2 * np.random.default_rng(0).normal(size=(5, *test.shape))

@@ -27,6 +27,7 @@ from skae.core.networks import ACTIVATIONS
 from skae.core.scores import SCORES
 from skae.io import to_onnx
 from skae.model_selection import TunedThresholdDetector
+from tests.helpers import slow_but
 
 
 def run(model, inputs):
@@ -72,15 +73,9 @@ def test_ensembles_without_a_pipeline(score, blobs, small):
     check_equal(detector, to_onnx(detector, rows[0:1]), outliers, {"X": outliers})
 
 
+# One that is several nodes, and two that are a node with a number or word.
 @pytest.mark.parametrize(
-    "activation",
-    [
-        # One that is several nodes, and two that are a node with a number or word.
-        name
-        if name in ("gelu", "silu", "leaky_relu")
-        else pytest.param(name, marks=pytest.mark.slow)
-        for name in ACTIVATIONS
-    ],
+    "activation", slow_but(("gelu", "silu", "leaky_relu"), ACTIVATIONS)
 )
 def test_activations(activation, blobs, small):
     rows, outliers = blobs
@@ -214,7 +209,7 @@ def test_empty_steps_are_left_out(blobs, small):
     check_equal(pipeline, to_onnx(pipeline, rows), outliers, {"X": outliers})
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(
     n_features=st.integers(1, 6),
     latent_dim=st.integers(1, 5),

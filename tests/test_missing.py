@@ -25,7 +25,14 @@ from skae.core.penalties import PENALTIES
 from skae.core.scores import SCORES
 from skae.io import load, save, to_onnx
 from skae.testing import count_compilations
-from tests.helpers import NETWORK, bottleneck_for, configure, features, hyperparameters
+from tests.helpers import (
+    NETWORK,
+    bottleneck_for,
+    configure,
+    features,
+    hyperparameters,
+    slow_but,
+)
 
 pytestmark = [pytest.mark.filterwarnings("ignore:Column")]
 
@@ -204,7 +211,7 @@ def test_the_loss_is_the_mean_over_the_observed_cells_of_each_row():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", slow_but(("combined", "elbo", "joint"), SCORES))
 def test_complete_rows_score_as_without_masks_in_any_company(score, rows, small):
     X, outliers = rows
     plain = small(anomaly_score=score).fit(X)
@@ -228,15 +235,7 @@ def test_complete_rows_score_as_without_masks_in_any_company(score, rows, small)
         np.testing.assert_array_equal(alone, scores[:6])
 
 
-@pytest.mark.parametrize(
-    "score",
-    [
-        score
-        if score in ("combined", "elbo")
-        else pytest.param(score, marks=pytest.mark.slow)
-        for score in SCORES
-    ],
-)
+@pytest.mark.parametrize("score", slow_but(("combined",), SCORES))
 def test_outliers_are_found_in_and_after_training_on_incomplete_rows(score, rows):
     X, outliers = rows
     detector = AutoencoderOutlierDetector(

@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from skae import AutoencoderOutlierDetector
 from skae.io import load, save, to_onnx
 from skae.testing import count_compilations
+from tests.helpers import slow_but
 
 
 class Skipping(nnx.Module):
@@ -178,13 +179,7 @@ def test_every_network_is_a_whole_detector(kind, bottleneck, blobs, small, tmp_p
     assert nnx.state(module, nnx.Param)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        kind if number in (2, 4) else pytest.param(kind, marks=pytest.mark.slow)
-        for number, kind in enumerate(KINDS)
-    ],
-)
+@pytest.mark.parametrize("kind", slow_but((KINDS[2], KINDS[4]), KINDS))
 def test_other_parts_combine_with_every_network(kind, blobs, small):
     rows, outliers = blobs
     rows = rows.copy()

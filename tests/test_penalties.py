@@ -7,7 +7,7 @@ import pytest
 
 from skae.core import networks, penalties
 from skae.core.config import NetworkConfig
-from tests.helpers import hyperparameters
+from tests.helpers import hyperparameters, slow_but
 
 
 def terms(width=4, latent=3, n_rows=7, activation="sigmoid", seed=0):
@@ -123,15 +123,12 @@ def sizes(detector, rows):
     }
 
 
+# One of the weights, one of the codes, and those that are like no other.
 @pytest.mark.parametrize(
     "name",
-    [
-        # One of the weights, one of the codes, and those that are like no other.
-        name
-        if name in ("l1_weights", "l1_activity", "sparsity", "contraction")
-        else pytest.param(name, marks=pytest.mark.slow)
-        for name in penalties.PENALTIES
-    ],
+    slow_but(
+        ("l1_weights", "l1_activity", "sparsity", "contraction"), penalties.PENALTIES
+    ),
 )
 def test_penalties_do_their_work(name, blobs, small):
     rows, _ = blobs

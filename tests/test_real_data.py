@@ -32,6 +32,7 @@ def data_folder():
     return folder
 
 
+@pytest.mark.slow
 def test_default_beats_isolation_forest_on_average(data_folder):
     names = ["2_annthyroid", "28_pendigits", "30_satellite", "37_Stamps", "46_WPBC"]
     results = {"skae": [], "IsolationForest": []}
@@ -61,6 +62,7 @@ def test_frauds_are_found(data_folder):
     assert precision["AutoencoderOutlierDetector"] > precision["IsolationForest"]
 
 
+@pytest.mark.slow
 def test_alarms_cost_less_than_the_lecture_reports(data_folder, monkeypatch):
     monkeypatch.setenv("SKAE_DATA", str(data_folder))
     X, y = hpc.load()
@@ -97,6 +99,7 @@ def test_settings_split_as_they_say(setting, n_rows):
         assert X_train.max() < n_rows * 0.51
 
 
+@pytest.mark.slow
 def test_ratings_are_predicted(data_folder):
     ratings = autorec.read(data_folder / "ml100k" / "u.data")
     errors = autorec.evaluate(ratings.T, 0)

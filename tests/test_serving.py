@@ -40,6 +40,7 @@ def test_the_example_answers(trained, tmp_path, monkeypatch):
         assert answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_the_benchmark_checks_every_answer(trained):
     pipeline, rows = trained
     results = serving.run(pipeline, rows, 32)

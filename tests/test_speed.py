@@ -11,6 +11,7 @@ from benchmarks.speed import __main__ as speed
 from benchmarks.speed import growth, turns, variants, worker
 from benchmarks.speed.peers import PEERS
 from benchmarks.speed.scenarios import SCENARIOS, Scenario
+from tests.helpers import slow_but
 
 SMALL = Scenario("fit", n_rows=300, n_features=4, hidden=(8,), latent=3, epochs=2)
 # Of the bare loops of benchmarks/speed/variants.py, those that differ in more than a
@@ -47,6 +48,7 @@ def test_ours_and_the_bare_loop_learn_the_same_amount():
     assert max(errors) < 3 * min(errors)
 
 
+@pytest.mark.slow
 def test_a_grid_trains_one_program_for_each_architecture():
     scenario = replace(SMALL, task="grid", latent=2)
     grid = {"latent": [5, 6, 7], "learning_rate": [1e-3, 1e-2]}
@@ -111,13 +113,7 @@ def test_anonymous_memory_is_watched():
     assert seconds > 0 and peak >= before + 100
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in variants.VARIANTS
-    ],
-)
+@pytest.mark.parametrize("name", slow_but(QUICK, variants.VARIANTS))
 def test_bare_loops_of_the_family_learn(name, monkeypatch):
     X = np.random.default_rng(0).random((256, variants.N_FEATURES), np.float32)
     if name == "missing":

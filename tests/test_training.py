@@ -12,10 +12,12 @@ from skae.core.losses import LOSSES
 from skae.core.objective import objective as objective_of
 from skae.core.optimizers import SCHEDULES
 from skae.core.penalties import PENALTIES
-from tests.helpers import NETWORK, configure, features, hyperparameters, plan
+from tests.helpers import NETWORK, configure, features, hyperparameters, plan, slow_but
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "loss", slow_but(("squared_error", "binary_cross_entropy"), LOSSES)
+)
 def test_weights_count_like_repeated_rows_in_float64(loss):
     """In place of scikit-learn's check, which mini-batches cannot pass."""
     rng = np.random.default_rng(0)
@@ -336,6 +338,7 @@ def test_unknown_device_is_refused_by_name(blobs, small):
     )
 
 
+@pytest.mark.slow
 def test_training_with_gross_outliers():
     """Trimming and correntropy keep a fifth of gross outliers from being learnt."""
     from sklearn.metrics import roc_auc_score
