@@ -128,22 +128,27 @@ def _network(parameters, n_features):
 
 def _check_together(parameters):
     """Refuse values that make no sense beside those of other parameters."""
-    is_ours = not callable(parameters["network"])
-    if not is_ours and parameters["dropout"] > 0:
+    loss = parameters["loss"]
+    if not callable(parameters["network"]):
+        for name, penalty in _active(parameters):
+            needed = penalty.activation
+            _check_activation(parameters, "activation", needed, f"{name} > 0")
+        needed = LOSSES[loss].output_activation
+        _check_activation(parameters, "output_activation", needed, f"loss={loss!r}")
+    elif parameters["dropout"] > 0:
         wanted = "0 with a network of your own, which has its own nnx.Dropout"
         raise Refusal("dropout", wanted, parameters["dropout"])
-    loss, kind = parameters["loss"], LOSSES[parameters["loss"]]
-    for name, needed, why in [
-        ("activation", penalty.activation, f"{name} > 0")
-        for name, penalty in _active(parameters)
-    ] + [("output_activation", kind.output_activation, f"loss={loss!r}")]:
-        if is_ours and needed and parameters[name] != needed:
-            raise Refusal(name, f"{needed!r} with {why}", parameters[name])
     _check_bottleneck(parameters)
     corruption, scale = parameters["corruption"], parameters["corruption_scale"]
     if corruption and CORRUPTIONS[corruption].of_cells and np.max(scale) > 1:
         wanted = f"a share of the cells, at most 1, with corruption={corruption!r}"
         raise Refusal("corruption_scale", wanted, scale)
+
+
+def _check_activation(parameters, name, needed, why):
+    """Refuse another activation than the one that something needs, if it does."""
+    if needed and parameters[name] != needed:
+        raise Refusal(name, f"{needed!r} with {why}", parameters[name])
 
 
 def _active(parameters):

@@ -1,6 +1,5 @@
 """Whether parts that were read from a file make a model."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,7 +53,6 @@ def _is_known(shape: Mapping[str, Any], n_weights: int) -> bool:
         and {shape["activation"], shape["output_activation"]} <= set(ACTIVATIONS)
         and (callable(network) or network in NETWORKS)
         and shape["bottleneck"] in BOTTLENECKS
-        and (row is None or math.prod(row) == shape["n_features"])
     )
 
 

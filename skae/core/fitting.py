@@ -18,7 +18,7 @@ from skae.core.course import (
     TrainingState,
     go_on,
 )
-from skae.core.model import Model, Weights, build, score_rows, shared_by_members
+from skae.core.model import Model, Weights, build, members_of, score_rows
 from skae.core.optimizers import init_optimizer
 from skae.core.scores import SCORES
 from skae.core.splitting import Split, features_of, split_off
@@ -171,7 +171,7 @@ def cross_fitted_scores(
     alone.
     """
     kept = units(SCORES[model.score], model.statistics)
-    whole = shared_by_members(model)
+    _, whole = members_of(model)[0]
     n_rows = rows.X.shape[0]
     scores = np.empty(n_rows)
     order = batching.permutation(n_rows, np.random.default_rng(seed))

@@ -65,11 +65,6 @@ def _stack(members: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return {name: np.stack([m[name] for m in members]) for name in members[0]}
 
 
-def shared_by_members(model: Model) -> Statistics:
-    """Statistics as the first member has them."""
-    return {name: array[0] for name, array in model.statistics.items()}
-
-
 def members_of(model: Model) -> list[tuple[Weights, Statistics]]:
     """Weights and statistics of each member."""
     return [

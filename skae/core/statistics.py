@@ -45,12 +45,13 @@ def of_network(
     first = sample.first(max(n_rows))
     restored = restore(first, params, shared, network=network)
     mean_errors, _ = gaussian.moments(restored.squared, first.weight)
-    statistics = {"feature_error": mean_errors}
+    statistics = dict(shared)
+    _add(statistics, {"feature_error": mean_errors})
     for energy in with_network:
         _add(statistics, energy.kept(first, restored))
     if score.units:
-        _add(statistics, _units(score, first, restored, shared | statistics))
-    return statistics
+        _add(statistics, _units(score, first, restored, statistics))
+    return {name: s for name, s in statistics.items() if name not in shared}
 
 
 def _add(statistics: Statistics, others: Statistics) -> None:
