@@ -58,10 +58,10 @@ def _is_generative(detector):
 
 def _learns_from_streams(detector):
     """Whether there is a ``partial_fit``: what is trimmed takes all rows to tell."""
-    if detector.trim != 0:
+    if detector.trim not in (0, "auto"):
         raise AttributeError(
             "partial_fit does not trim, since a batch does not tell what is normal: "
-            f"'trim' must be 0. Got {detector.trim!r}."
+            f"'trim' must be 'auto' or 0. Got {detector.trim!r}."
         )
     return True
 
@@ -77,9 +77,10 @@ class AutoencoderOutlierDetector(
     """Outlier detection with a denoising autoencoder.
 
     A neural network learns to restore training rows from noisy copies of them. Rows
-    are outliers if it restores them badly and they have no training row nearby, or
-    if they are far from the bulk of the training rows. Training and scoring are
-    compiled by JAX, once per architecture.
+    are outliers if it restores them badly, if no training row is nearby, if few random
+    ones are, or if values are rare in their columns; how much each counts was learnt
+    on many public tables. Training and scoring are compiled by JAX, once per
+    architecture.
 
     The rows should be standardised first: put a
     :class:`~sklearn.preprocessing.StandardScaler` in front.
@@ -204,26 +205,37 @@ class AutoencoderOutlierDetector(
     n_estimators : int, default=1
         Networks that differ in their random numbers. Scores and reconstructions are
         averaged.
-    anomaly_score : {"combined", "elbo", "joint", "latent", "mahalanobis", \
-            "nearest", "reconstruction"}, default="combined"
+    anomaly_score : {"columns", "combined", "elbo", "joint", "latent", "learned", \
+            "mahalanobis", "nearest", "reconstruction", "subsets"}, default="learned"
         What makes a row abnormal. "reconstruction": the mean squared residual.
         "nearest": the mean squared distance to the nearest of up to 4,096 training
         rows that are remembered. "mahalanobis": the squared Mahalanobis distance from
-        the 55 % of the training rows that are most alike [2]_. "combined": the soft
-        maximum of the first two, averaged, and of the third, each as a logarithm in
-        units of its spread over training rows. "joint": the squared Mahalanobis
+        the 55 % of the training rows that are most alike [2]_. "columns": the mean of
+        ``-log(share)`` over columns, with the share of training rows in the same cell
+        of a histogram of 30 [9]_. "subsets": the geometric mean of the squared
+        distances to the nearest of 16 random training rows, over 50 choices of them
+        [10]_, with each column mapped to a standard Gaussian. "learned": these five
+        as logarithms, in units of their spread over rows that do not train, less the
+        median; the root of the weighted sum of the squares of what is above it, with
+        weights learnt on public tables, others where ``contamination`` is a number.
+        "combined": the soft maximum of the first two, averaged, and of the third, each
+        as a logarithm in units of its spread over training rows. "joint": the squared Mahalanobis
         distance of residual and code together, divided by their number, which is a
         Gaussian likelihood with full covariance. "latent": that of the code alone.
         "elbo", with a variational bottleneck only: minus the evidence's lower bound
         for each feature, with the mean code and without constants.
     contamination : float or "auto", default="auto"
-        Share of outliers among the training rows, in (0, 0.5]: exactly this share is
-        flagged. "auto": the threshold that flags 5 % of the rows held out.
-    trim : float, default=0.0
+        Share of outliers among the training rows, in (0, 0.5]. A number says that
+        outliers are there: exactly this share is flagged, ``trim="auto"`` leaves rows
+        out, and "learned" takes the weights for such rows. "auto" says that training
+        rows are believed normal: the threshold flags 5 % of the rows held out.
+    trim : float or "auto", default="auto"
         Share of the training rows suspected as outliers and left out of training and
         statistics, in [0, 0.5): those farthest, in Mahalanobis distance, from the
-        others [2]_. The threshold still sees them. 0.25 is a good value where outliers
-        are known to be among the rows; on clean rows it costs detection.
+        others [2]_. The threshold still sees them. "auto": 0 with
+        ``contamination="auto"``, else 0.1 more than ``contamination``, but at most
+        0.45. On clean rows trimming costs detection. ``partial_fit`` takes "auto" for
+        0.
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches, noise and held-out rows. None takes fresh entropy
         and leaves NumPy's global generator alone.
@@ -297,6 +309,10 @@ class AutoencoderOutlierDetector(
     .. [8] Srivastava, N., Mansimov, E., Salakhutdinov, R. (2015). Unsupervised
        learning of video representations using LSTMs. ICML.
        https://arxiv.org/abs/1502.04681
+    .. [9] Goldstein, M., Dengel, A. (2012). Histogram-based outlier score (HBOS): a
+       fast unsupervised anomaly detection algorithm. KI-2012.
+    .. [10] Sugiyama, M., Borgwardt, K. (2013). Rapid distance-based outlier detection
+       via sampling. NeurIPS.
 
     Examples
     --------
@@ -348,7 +364,7 @@ class AutoencoderOutlierDetector(
         "n_estimators": Int("[1, inf)"),
         "anomaly_score": Registered(),
         "contamination": OrAuto(thresholds.CONTAMINATION),
-        "trim": Float("[0, 0.5)"),
+        "trim": OrAuto(Float("[0, 0.5)")),
         "random_state": Anything(),
         "verbose": Int("[0, inf)", or_bool=True),
         "device": StrOrNone(),
@@ -390,9 +406,9 @@ class AutoencoderOutlierDetector(
         tol=1e-4,
         warm_start=False,
         n_estimators=1,
-        anomaly_score="combined",
+        anomaly_score="learned",
         contamination="auto",
-        trim=0.0,
+        trim="auto",
         random_state=None,
         verbose=0,
         device=None,
@@ -483,7 +499,7 @@ class AutoencoderOutlierDetector(
 
     @available_if(_learns_from_streams)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Train on from a batch of rows, in one pass. Only there with ``trim=0``.
+        """Train on from a batch of rows, in one pass. There unless ``trim`` is above 0.
 
         Statistics and threshold are measured anew from a random sample of the rows of
         all batches, at most 4,096 of those trained on and as many of those held out. A
@@ -734,7 +750,13 @@ class AutoencoderOutlierDetector(
         return like_frame(self._feature_errors(X, normalize=bool(normalize)), X)
 
     def explain(self, X, n_features=5):
-        """Name the features that make each row abnormal, the worst first.
+        """Name the features that make the score of each row, the worst first.
+
+        What each feature adds to each view of the row that the score in use has: its
+        squared residual in units of the usual one, its squared difference to the
+        nearest remembered row, how rare its value is. A score of one view, such as
+        "reconstruction", gives these; one of several the weighted sum of
+        ``log(1 + part)``.
 
         Parameters
         ----------
@@ -746,19 +768,19 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         list of list of (str, float)
-            For each row, names and normalised errors (see ``feature_errors``).
-            Missing cells are not named.
+            For each row, names and parts of the score, at least 0. Missing cells are
+            not named.
 
         See Also
         --------
         skae.inspection.explain : The same for the columns that enter a Pipeline.
         """
         check_range("n_features", n_features, Int("[1, inf)"), type(self).__name__)
-        errors = self._feature_errors(X, normalize=True)
+        parts = self._explained(X)
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             names = [f"x{i}" for i in range(self.n_features_in_)]
-        return name_features(errors, names, n_features)
+        return name_features(parts, names, n_features)
 
     def p_values(self, X):
         """Conformal p-values: the rarer a score among normal rows, the smaller.
@@ -926,6 +948,14 @@ class AutoencoderOutlierDetector(
         fitted, X = self._model(), self._validate(X)
         with self._on_device():
             return model.feature_errors(fitted, X, normalize=normalize)
+
+    def _explained(self, X):
+        """How much each feature makes of the scores of rows."""
+        from skae.core import model
+
+        fitted, X = self._model(), self._validate(X)
+        with self._on_device():
+            return model.explained(fitted, X)
 
     def _usual_errors(self):
         """Mean squared residual of each feature on training rows."""

@@ -145,8 +145,10 @@ def attributes(
         _warn_of_collapse(plan.hyper.beta)
     calibration = split.held_out or rows
     scores = None
-    if is_last and split.held_out is None and plan.validation_fraction > 0:
-        scores = _cross_fitted_scores(plan, rows, model, seeds[0])
+    if is_last and fitting.needs_folds(plan, split):
+        model, out_of_fold = _cross_fitted(plan, rows, model, split.sample, seeds[0])
+        if split.held_out is None and plan.validation_fraction > 0:
+            scores = out_of_fold
     if scores is None:
         scores = score_rows(model, calibration.X)
     if contamination == "auto":
@@ -176,12 +178,14 @@ def attributes(
     }
 
 
-def _cross_fitted_scores(plan, rows, model, seed):
+def _cross_fitted(plan, rows, model, sample, seed):
+    """Model with units of new rows where it needs them, and scores of rows as new."""
     try:
-        return fitting.cross_fitted_scores(plan, rows, model, seed=seed)
+        out_of_fold = fitting.cross_fit(plan, rows, model, seed=seed)
     except KeyboardInterrupt:
         warn_of_ending("interrupted")
-        return None
+        return model, None
+    return fitting.in_units_of(model, out_of_fold, rows.weight, sample)
 
 
 def _warn(message, category=UserWarning):

@@ -31,6 +31,10 @@ CHOICES = {
 }
 
 
+# What trim="auto" leaves out beyond the share of outliers, and at most.
+MORE, LARGEST_TRIM = 0.1, 0.45
+
+
 @contextmanager
 def naming(estimator):
     """Say whose parameter it is that the core refuses."""
@@ -87,14 +91,24 @@ def make_plan(parameters, n_features):
             beta=np.float32(parameters["beta"]),
         ),
         score=parameters["anomaly_score"],
-        trim=parameters["trim"],
+        trim=_trim(parameters),
         validation_fraction=parameters["validation_fraction"],
         max_epochs=int(parameters["max_iter"]) if is_told else None,
         patience=parameters["n_iter_no_change"]
         if parameters["early_stopping"]
         else None,
         tol=parameters["tol"],
+        is_contaminated=parameters["contamination"] != "auto",
     )
+
+
+def _trim(parameters):
+    """Share of the rows to leave out: more than what is told, as none tells which."""
+    if parameters["trim"] != "auto":
+        return parameters["trim"]
+    if parameters["contamination"] == "auto":
+        return 0.0
+    return min(parameters["contamination"] + MORE, LARGEST_TRIM)
 
 
 def _network(parameters, n_features):

@@ -24,7 +24,7 @@ def partial_fit(estimator, plan, X, sample_weight):
     stream = getattr(estimator, "_stream", None)
     _check_enough(rows, stream, previous)
     sample, held_out, train = _deal(rows, plan, stream, seeds[0])
-    split = splitting.split_stream(train, sample.rows)
+    split = splitting.split_stream(plan, train, sample.rows)
     if previous[0] is None:
         _fitting.warn_of_spread(estimator, split)
     members = previous

@@ -150,7 +150,8 @@ def test_rows_are_ranked_explained_and_illustrated(default_network, capsys):
     assert set(scores["outlier"]) == {0, 1}
     assert (scores["outlier"][-3:] == 1).all()
     assert (scores["feature_1"][-3:] == "amount").all()
-    assert (scores["error_1"] >= scores["error_2"]).all()
+    assert (scores["share_1"] >= scores["share_2"]).all()
+    assert scores["share_1"].between(0, 1).all()
     assert "amount = 500" in out
 
 
@@ -178,7 +179,7 @@ def test_new_rows_are_scored_by_what_others_taught(capsys):
     assert "trained on" not in capsys.readouterr().out
     scores = pd.read_csv("new.scores.csv")
     assert len(scores) == 50
-    assert list(scores.columns)[-2:] == ["feature_1", "error_1"]
+    assert list(scores.columns)[-2:] == ["feature_1", "share_1"]
     assert set(scores.nsmallest(3, "score")["row"]) == {48, 49, 50}
     capsys.readouterr()
     for name in ("ratio", "shop"):
@@ -491,7 +492,7 @@ def test_outliers_may_be_among_the_training_rows(capsys):
     wine()
     run("compare", "wine.csv", "--label", "target", "--contaminated")
     out = capsys.readouterr().out
-    assert "trim=0.25" in out
+    assert "the same, contamination=0." in out
     assert not re.search(r"train, 0 of them outliers", out)
 
 

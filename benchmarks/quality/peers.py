@@ -156,5 +156,6 @@ DETECTORS = {
     ),
     "PyOD VAE": lambda seed: PyOD("vae", "VAE", random_state=seed, verbose=0),
     "PyOD ECOD": lambda seed: PyOD("ecod", "ECOD"),
+    "PyOD HBOS": lambda seed: PyOD("hbos", "HBOS"),
     "PyOD KNN": lambda seed: PyOD("knn", "KNN"),
 }

@@ -1,8 +1,9 @@
 """Compare the detectors on real data that is bundled with scikit-learn.
 
 Every detector has its default parameters, stands behind a StandardScaler and sees the
-same rows. Half of the normal rows train, the other half and the outliers test; in the
-second block a stated share of outliers is mixed into the training rows.
+same rows. Half of the normal rows train, the other half and the outliers test. In the
+second block a share of outliers is mixed into the training rows, and detectors that
+have the parameter ``contamination`` are told how large it is.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae._command.detectors import detectors, measure, table_of
+from skae._command.detectors import detectors, measure, table_of, told
 
 CONTAMINATIONS = (0.0, 0.05)
 
@@ -41,16 +42,17 @@ def run(options, console, progress):
         for contamination in CONTAMINATIONS
         for name, source in DATA.items()
     ]
-    makers = detectors(options.random_state)
+    n_detectors = len(detectors(options.random_state))
     tables = []
-    with progress.steps("comparing", len(tasks) * len(makers)) as step:
+    with progress.steps("comparing", len(tasks) * n_detectors) as step:
         for name, contamination, parts in tasks:
             results = {}
+            makers = told(detectors(options.random_state), contamination)
             for detector_name, detector in makers.items():
                 step(f"{detector_name} on {name}")
                 pipeline = make_pipeline(StandardScaler(), detector)
                 results[detector_name] = measure(pipeline, *parts)
-            mixed = f"{contamination:.0%} outliers" if contamination else "none"
+            mixed = f"{contamination:.0%}, told" if contamination else "none"
             tables.append(table_of(f"{name} (outliers in training: {mixed})", results))
     for table in tables:
         console.print(table)

@@ -6,7 +6,7 @@ from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 from skae import AutoencoderOutlierDetector
 from skae._command import columns as of_columns
 from skae._command import page, tables
-from skae._command.detectors import HEADINGS, detectors, measure, table_of
+from skae._command.detectors import HEADINGS, detectors, measure, table_of, told
 from skae._command.errors import CommandError
 from skae.inspection import (
     FeatureErrorDisplay,
@@ -62,7 +62,7 @@ def run(options, console, progress):
         f"{len(test):,} rows test, {is_outlier[test].sum():,} of them outliers"
     )
     results = {}
-    makers = _makers(options)
+    makers = _makers(options, is_outlier[train].mean())
     with progress.steps("comparing", len(makers)) as step:
         for name, detector in makers.items():
             step(name)
@@ -79,11 +79,13 @@ def run(options, console, progress):
     console.print(f"Pictures: {options.report}.", markup=False, highlight=False)
 
 
-def _makers(options):
+def _makers(options, share):
+    """Make the detectors, and ours that knows the share of outliers."""
     makers = detectors(options.random_state, missing="mask")
-    if options.contaminated:
-        trimmed = detectors(options.random_state, missing="mask", trim=0.25)[OURS]
-        makers = {OURS: makers.pop(OURS), "the same, trim=0.25": trimmed, **makers}
+    if 0 < share <= 0.5:
+        knowing = told(detectors(options.random_state, missing="mask"), share)[OURS]
+        name = f"the same, contamination={share:.2g}"
+        makers = {OURS: makers.pop(OURS), name: knowing, **makers}
     return makers
 
 

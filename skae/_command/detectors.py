@@ -45,6 +45,14 @@ def detectors(random_state, **parameters):
     }
 
 
+def told(detectors, share):
+    """Tell the share of outliers among the training rows to those that can be told."""
+    for detector in detectors.values():
+        if share and "contamination" in detector.get_params():
+            detector.set_params(contamination=share)
+    return detectors
+
+
 def measure(pipeline, X_train, X_test, is_outlier):
     """Train, score, and measure both."""
     with quiet():

@@ -16,7 +16,7 @@ from skae._command.score_report import write_report
 from skae._command.scored import Scored
 from skae._ranking import worst_features
 from skae._tracing import trace
-from skae.inspection._explanations import errors_by_column
+from skae.inspection._explanations import parts_by_column
 
 # More rows make the training no longer, and hardly better.
 MAX_TRAIN = 100_000
@@ -83,8 +83,6 @@ def _train(options, table, rng, notes, progress):
         )
     detector = AutoencoderOutlierDetector(
         missing="mask",
-        # Outliers are among the training rows if these are what is scored.
-        trim=0.25 if len(options.files) == 1 else 0.0,
         contamination=options.contamination or "auto",
         random_state=options.random_state,
     )
@@ -136,12 +134,12 @@ def _score(pipeline, table, n_features, rng, notes, progress):
     notes += [note for note in strange.notes() if note not in notes]
     if np.isnan(top.keys).all():
         raise CommandError(f"{table.path} has no row with a value to score.")
-    scores, p_values, worst, errors = map(np.concatenate, zip(*parts, strict=True))
+    scores, p_values, worst, shares = map(np.concatenate, zip(*parts, strict=True))
     return Scored(
         scores,
         p_values,
         worst,
-        errors,
+        shares,
         names,
         detector.offset_,
         top.rows,
@@ -150,12 +148,12 @@ def _score(pipeline, table, n_features, rng, notes, progress):
 
 
 def _score_chunk(prepare, detector, rows, column, n_features):
-    """Scores, p-values, and the worst columns with their errors."""
+    """Scores, p-values, and the worst columns with their shares of what is odd."""
     n_features = min(n_features, column.max() + 1)
     scores = np.full(len(rows), np.nan)
     p_values = np.full(len(rows), np.nan)
     worst = np.zeros((len(rows), n_features), np.int32)
-    errors = np.full((len(rows), n_features), np.nan, np.float32)
+    shares = np.full((len(rows), n_features), np.nan, np.float32)
     known = ~of_columns.without_values(rows)
     if known.any():
         inputs = prepare.transform(rows[known])
@@ -163,12 +161,13 @@ def _score_chunk(prepare, detector, rows, column, n_features):
         p_values[known] = thresholds.conformal_p_values(
             scores[known], detector.calibration_scores_
         )
-        by_column = errors_by_column(detector, inputs, column)
+        by_column = parts_by_column(detector, inputs, column)
         ranked = worst_features(by_column, n_features)
         worst[known] = ranked
+        total = np.nansum(by_column, axis=1, keepdims=True)
         largest = np.take_along_axis(by_column, ranked, axis=1)
-        errors[known] = np.minimum(largest, np.finfo(np.float32).max)
-    return scores, p_values, worst, errors
+        shares[known] = largest / np.maximum(total, np.finfo(np.float32).tiny)
+    return scores, p_values, worst, shares
 
 
 def _write(scored, path):
@@ -188,7 +187,7 @@ def _print(console, scored, notes, options):
     table = Table(title="The most abnormal rows", title_justify="left")
     for heading in ("rank", "row", "score", "p-value"):
         table.add_column(heading, justify="right")
-    table.add_column("why (error / usual error)")
+    table.add_column("why (share of what is odd)")
     for rank, row in enumerate(scored.worst_rows[:N_NAMED], 1):
         table.add_row(
             str(rank),

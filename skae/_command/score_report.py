@@ -30,8 +30,8 @@ def write_report(pipeline, scored, name, notes, path):
         page.heading("The most abnormal rows"),
         page.paragraph(
             "p-value: share of the rows held out from training with a score as low. "
-            "Why: the columns that are restored worse than usual, with their values "
-            "and how many times the usual error."
+            "Why: the columns that make the score, with their values and their shares "
+            "of what is odd about the row."
         ),
         page.table(
             ["rank", "row", "flagged", "score", "p-value", "why"],

@@ -12,7 +12,7 @@ LINES = 50_000
 class Scored(NamedTuple):
     """Scores of a file; arrays have an entry for each of its rows.
 
-    ``worst`` and ``errors`` are the columns of the largest errors and these errors.
+    ``worst`` are the columns that make most of the scores, and ``shares`` how much.
     ``top`` and ``others`` are the most abnormal rows and a random sample, as they
     enter the Pipeline, indexed by the number of the row, from 0 on.
     """
@@ -20,7 +20,7 @@ class Scored(NamedTuple):
     scores: np.ndarray
     p_values: np.ndarray
     worst: np.ndarray
-    errors: np.ndarray
+    shares: np.ndarray
     names: list[str]
     offset: float
     top: pd.DataFrame
@@ -52,14 +52,13 @@ class Scored(NamedTuple):
         return rows[np.argsort(self.scores[rows], kind="stable")]
 
     def reasons(self, row):
-        """Say which columns of a top row are abnormal, with values and errors."""
+        """Say which columns make a top row odd, with values and shares."""
         words = []
-        for j, error in zip(self.worst[row], self.errors[row], strict=True):
-            # What is restored better than usual is no reason.
-            if error > 1:
+        for j, share in zip(self.worst[row], self.shares[row], strict=True):
+            # What adds less than an average column is no reason.
+            if share * len(self.names) > 1:
                 value = _text(self.top.loc[row, self.names[j]])
-                times = f"{error:,.0f}" if error >= 10 else f"{error:.2g}"
-                words.append(f"{self.names[j]} = {value} ({times}x)")
+                words.append(f"{self.names[j]} = {value} ({share:.0%})")
         return words
 
     def lines(self):
@@ -81,10 +80,10 @@ class Scored(NamedTuple):
                 }
             )
             for i in range(self.worst.shape[1]):
-                error = self.errors[part, i].astype(np.float64).round(3)
+                share = self.shares[part, i].astype(np.float64).round(3)
                 named = names[self.worst[part, i]]
-                lines[f"feature_{i + 1}"] = np.where(np.isnan(error), None, named)
-                lines[f"error_{i + 1}"] = error
+                lines[f"feature_{i + 1}"] = np.where(np.isnan(share), None, named)
+                lines[f"share_{i + 1}"] = share
             yield lines
 
 

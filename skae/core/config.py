@@ -86,7 +86,7 @@ class Plan:
 
     ``training`` holds the batch size that was asked for: the height for few rows is
     lower. ``max_epochs`` of None is the usual length. ``patience`` of None trains to
-    the end.
+    the end. ``is_contaminated`` says that outliers are known to be among the rows.
     """
 
     network: NetworkConfig
@@ -98,3 +98,4 @@ class Plan:
     max_epochs: int | None
     patience: int | None
     tol: float
+    is_contaminated: bool = False

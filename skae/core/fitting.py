@@ -18,11 +18,12 @@ from skae.core.course import (
     TrainingState,
     go_on,
 )
-from skae.core.model import Model, Weights, build, members_of, score_rows
+from skae.core.model import Model, Weights, build, energies, members_of, with_units
 from skae.core.optimizers import init_optimizer
+from skae.core.sample import Sample
 from skae.core.scores import SCORES
 from skae.core.splitting import Split, features_of, split_off
-from skae.core.statistics import units
+from skae.core.statistics import fitted_units
 from skae.core.views import REPRESENTATION
 
 # Length of a training that is not told: so many steps, or so many epochs if they take
@@ -158,29 +159,58 @@ def fitted_model(plan: Plan, split: Split, members: list[Member]) -> Model:
     return build(plan.network, plan.score, split.sample, weights)
 
 
-def cross_fitted_scores(
-    plan: Plan, rows: Rows, model: Model, *, seed: int
-) -> np.ndarray:
-    """Score each row as ``model`` would if it had not been trained on the row.
+class OutOfFold(NamedTuple):
+    """Energies of each row where it was left out, and the number of its fold."""
 
-    For few rows, of which none are held out: the scores of rows that a wide network
-    has learnt say nothing about new ones. Every fold has a network of its own, but
-    the units of ``model``, which depend on how well the training rows were learnt.
-    It trusts the rows that ``model`` trusts. Concentration ends in one of many optima,
-    and rows of a category that one of them leaves out would be outliers of this fold
-    alone.
+    energies: np.ndarray
+    fold: np.ndarray
+
+
+def needs_folds(plan: Plan, split: Split) -> bool:
+    """Whether rows are too few to hold any out for threshold or units."""
+    has_units = split.sample.n_new > 0 or not SCORES[plan.score].needs_new_rows
+    return not has_units or (split.held_out is None and plan.validation_fraction > 0)
+
+
+def cross_fit(plan: Plan, rows: Rows, model: Model, *, seed: int) -> OutOfFold:
+    """Measure each row by a network, and all else, that have not seen it.
+
+    For few rows, of which none are held out: energies of rows that a wide network has
+    learnt say nothing about new ones. Every fold trusts the rows that ``model`` trusts.
+    Concentration ends in one of many optima, and rows of a category that one of them
+    leaves out would be outliers of this fold alone.
     """
-    kept = units(SCORES[model.score], model.statistics)
     _, whole = members_of(model)[0]
     n_rows = rows.X.shape[0]
-    scores = np.empty(n_rows)
+    measured = np.empty((n_rows, len(SCORES[plan.score].energies)))
+    number = np.empty(n_rows, int)
     order = batching.permutation(n_rows, np.random.default_rng(seed))
-    for fold in np.array_split(order, min(N_FOLDS, n_rows)):
-        split = split_off(plan, rows, order[~np.isin(order, fold)], None, whole)
+    for i, fold in enumerate(np.array_split(order, min(N_FOLDS, n_rows))):
+        split = split_off(plan, rows, order[~np.isin(order, fold)], whole=whole)
         member = train_member(plan, split, seed=seed)
         if member.ending == "interrupted":
             raise KeyboardInterrupt
         part = fitted_model(plan, split, [member])
-        part = part._replace(statistics=part.statistics | kept)
-        scores[fold] = score_rows(part, batching.take(rows.X, fold))
-    return scores
+        (measured[fold],) = energies(part, batching.take(rows.X, fold))
+        number[fold] = i
+    return OutOfFold(measured, number)
+
+
+def in_units_of(
+    model: Model, out_of_fold: OutOfFold, weight: np.ndarray, sample: Sample
+) -> tuple[Model, np.ndarray]:
+    """Return the model with its units, and scores of the rows as if they were new.
+
+    Units are those of ``model``, which depend on how well the training rows were
+    learnt; or they are made of energies of rows in other folds.
+    """
+    score, (measured, number) = SCORES[model.score], out_of_fold
+    merge, members = score.combination.merge, members_of(model)
+    if not score.needs_new_rows:
+        return model, -merge(measured, members[0][1])
+    scores = np.empty(len(measured))
+    for i in np.unique(number):
+        own = number == i
+        found = fitted_units(score, measured[~own], weight[~own], sample)
+        scores[own] = -merge(measured[own], found)
+    return with_units(model, [measured] * len(members), weight, sample), scores

@@ -35,10 +35,10 @@ def padded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def distance(
+def nearest(
     u: Array, rows: Array, half_norms: Array, observed: Array | None = None
 ) -> Array:
-    """Root of the mean squared difference to the nearest of the padded rows.
+    """Return the nearest of the padded rows to each row.
 
     Of rows with missing cells, the observed features count alone.
     """
@@ -48,9 +48,15 @@ def distance(
         seen = observed.astype(u.dtype)
         cost = seen @ (jnp.square(rows) / 2).T - (seen * u) @ rows.T
         cost = jnp.where(jnp.isinf(half_norms), jnp.inf, cost)
-    nearest = _argmin(cost)
+    return rows[_argmin(cost)]
+
+
+def distance(
+    u: Array, rows: Array, half_norms: Array, observed: Array | None = None
+) -> Array:
+    """Root of the mean squared difference to the nearest of the padded rows."""
     # Not from the norms, whose difference loses the digits of small distances.
-    return root_mean_square(u - rows[nearest], observed)
+    return root_mean_square(u - nearest(u, rows, half_norms, observed), observed)
 
 
 def _argmin(cost: Array) -> Array:

@@ -13,7 +13,7 @@ from skae.core.gaussian import Statistics
 from skae.core.layers import Layer
 from skae.core.sample import Sample
 from skae.core.scores import SCORES
-from skae.core.scores.energy import Energy, few
+from skae.core.scores.energy import Energy, Score, few
 from skae.core.views import CODES, DECODED, RECONSTRUCTIONS, RESIDUALS
 
 # Usual errors below this share of their mean count as this much: a feature that is
@@ -46,13 +46,34 @@ def build(
     network: NetworkConfig, score: str, sample: Sample, weights: list[Weights]
 ) -> Model:
     """Measure what scoring needs, and put the fitted parts together."""
-    parts = SCORES[score]
-    shared = statistics.shared(parts, sample)
+    parts, seen = SCORES[score], sample.seen
+    shared = statistics.shared(parts, seen)
     own = [
-        statistics.of_network(parts, sample, params, shared, network=network)
+        statistics.of_network(parts, seen, params, shared, network=network)
         for params in weights
     ]
-    return Model(network, _stack(weights), _stack([shared]) | _stack(own), score)
+    model = Model(network, _stack(weights), _stack([shared]) | _stack(own), score)
+    if not parts.needs_new_rows:
+        return model
+    new = sample.new
+    model = with_units(model, energies(model, new.X), new.weight, sample)
+    # Units are known: what needs no network may now learn from the new rows too.
+    return _with(model, _stack([statistics.shared(parts, sample)]))
+
+
+def with_units(
+    model: Model, usual: list[np.ndarray], weight: np.ndarray, sample: Sample
+) -> Model:
+    """Return the model with units made of usual energies, some for each member."""
+    found = [
+        statistics.fitted_units(SCORES[model.score], of_rows, weight, sample)
+        for of_rows in usual
+    ]
+    return _with(model, _stack(found))
+
+
+def _with(model: Model, others: Statistics) -> Model:
+    return model._replace(statistics=model.statistics | others)
 
 
 def unstack(stacked: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -76,8 +97,8 @@ def members_of(model: Model) -> list[tuple[Weights, Statistics]]:
     ]
 
 
-def score_rows(model: Model, X: Any) -> np.ndarray:
-    """Float64 scores, averaged over the members; higher is more normal."""
+def energies(model: Model, X: Any) -> list[np.ndarray]:
+    """Energies of rows by each member, float64 of shape (n, number of energies)."""
     score, members = SCORES[model.score], members_of(model)
 
     def distance(energy: Energy, member: tuple[Weights, Statistics]) -> np.ndarray:
@@ -88,14 +109,26 @@ def score_rows(model: Model, X: Any) -> np.ndarray:
         for energy in score.energies
         if not energy.needs_network
     }
+    return [
+        np.square(
+            np.hstack(
+                [
+                    distance(energy, member) if energy.needs_network else shared[energy]
+                    for energy in score.energies
+                ]
+            ).astype(np.float64)
+        )
+        for member in members
+    ]
+
+
+def score_rows(model: Model, X: Any) -> np.ndarray:
+    """Float64 scores, averaged over the members; higher is more normal."""
+    merge = SCORES[model.score].combination.merge
     total = np.zeros(X.shape[0])
-    for member in members:
-        distances = [
-            distance(energy, member) if energy.needs_network else shared[energy]
-            for energy in score.energies
-        ]
-        energies = np.square(np.hstack(distances).astype(np.float64))
-        total += score.combination.merge(energies, member[1])
+    members = members_of(model)
+    for of_rows, (_, found) in zip(energies(model, X), members, strict=True):
+        total += merge(of_rows, found)
     return -total / len(members)
 
 
@@ -150,11 +183,42 @@ def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
     """Squared residuals, averaged over the members; relative to training if asked."""
     roots = _each_member(model, RESIDUALS, X)
     errors = np.mean(np.square(roots, dtype=np.float64), axis=0)
+    return _observed(errors, X) / (usual_errors(model) if normalize else 1.0)
+
+
+def _observed(cells: np.ndarray, X: Any) -> np.ndarray:
+    """Cells of rows, NaN where those are missing."""
     start = 0
     for block in batching.blocks(X, BLOCK_ROWS):
-        errors[start : start + len(block)][np.isnan(block)] = np.nan
+        cells[start : start + len(block)][np.isnan(block)] = np.nan
         start += len(block)
-    return errors / usual_errors(model) if normalize else errors
+    return cells
+
+
+def explained(model: Model, X: Any) -> np.ndarray:
+    """How much each column makes of the scores, at least 0; NaN in missing cells.
+
+    Of a single energy its parts, in usual ones; of several the weighted sum of the
+    logarithms of one plus that, so that what is odd by all of them comes first.
+    """
+    score, members = SCORES[model.score], members_of(model)
+    usual = usual_errors(model)
+    found = np.zeros(X.shape)
+    for member in members:
+        for energy, weight in zip(
+            score.energies, _weights(score, member[1]), strict=True
+        ):
+            cells = apply(energy.by_column, X, *member, network=model.network)
+            cells = cells / usual if energy.needs_network else cells.astype(np.float64)
+            found += weight * (np.log1p(cells) if len(score.energies) > 1 else cells)
+    return _observed(found / len(members), X)
+
+
+def _weights(score: Score, found: Statistics) -> np.ndarray:
+    """How much each energy counts."""
+    if score.combination.weight:
+        return np.asarray(found[score.combination.weight])
+    return np.full(len(score.energies), 1 / len(score.energies))
 
 
 def usual_errors(model: Model) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Training rows as statistics see them, and what a network makes of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,13 +15,17 @@ class Sample:
 
     ``ball`` is that of the rows. ``whole`` are the statistics of a model of all rows,
     where these are a part of them: what is a matter of luck, such as which rows are
-    trusted, is then as it is there.
+    trusted, is then as it is there. The first ``n_new`` rows do not train, so that
+    they show what is usual for new rows. ``is_contaminated`` says that outliers are
+    known to be among the rows.
     """
 
     X: np.ndarray
     weight: np.ndarray
     ball: Statistics
     whole: Statistics = field(default_factory=dict)
+    n_new: int = 0
+    is_contaminated: bool = False
 
     @property
     def width(self) -> int:
@@ -32,8 +36,20 @@ class Sample:
         """Return the first rows."""
         if n_rows >= len(self.X):
             return self
-        few = self.X[:n_rows], self.weight[:n_rows]
-        return Sample(*few, self.ball, self.whole)
+        return self._part(slice(n_rows))
+
+    @property
+    def seen(self) -> "Sample":
+        """Return the rows that train."""
+        return self._part(slice(self.n_new, None)) if self.n_new else self
+
+    @property
+    def new(self) -> "Sample":
+        """Return the rows that do not train; all, if there are none."""
+        return self._part(slice(self.n_new)) if self.n_new else self
+
+    def _part(self, rows: slice) -> "Sample":
+        return replace(self, X=self.X[rows], weight=self.weight[rows], n_new=0)
 
     @cached_property
     def observed(self) -> np.ndarray | None:
@@ -73,7 +89,12 @@ class Restored:
         """Code of each row."""
         return self.both[:, self.width :]
 
+    @property
+    def residual(self) -> np.ndarray:
+        """Residual of each cell."""
+        return self.both[:, : self.width]
+
     @cached_property
     def squared(self) -> np.ndarray:
         """Squared residuals."""
-        return np.square(self.both[:, : self.width])
+        return np.square(self.residual)

@@ -10,8 +10,15 @@ from skae.core.config import Features, Plan
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.gaussian import Statistics
 from skae.core.sample import Sample
+from skae.core.scores import SCORES
 
 MIN_HELD_OUT = 20
+
+# Training rows from which on some do not train but show what is usual for new rows,
+# their share, and their number at least and at most.
+MIN_ROWS = 200
+NEW_SHARE = 0.1
+MIN_NEW, MAX_NEW = 40, 500
 
 # Rows of a table that are looked at in one go.
 BLOCK_ROWS = 8192
@@ -39,15 +46,19 @@ def split_rows(plan: Plan, rows: Rows, X_val: Any, *, seed: int) -> Split:
     elif X_val is None and n_held_out >= MIN_HELD_OUT:
         held_out = rows.select(np.sort(order[:n_held_out]))
         order = order[n_held_out:]
-    return split_off(plan, rows, order, held_out)
+    will_cross_fit = held_out is None and plan.validation_fraction > 0
+    wants_new = SCORES[plan.score].needs_new_rows and not will_cross_fit
+    return split_off(plan, rows, order, held_out, wants_new=wants_new)
 
 
 def split_off(
     plan: Plan,
     rows: Rows,
     order: np.ndarray,
-    held_out: Rows | None,
+    held_out: Rows | None = None,
     whole: Statistics | None = None,
+    *,
+    wants_new: bool = False,
 ) -> Split:
     """Train on the rows in ``order``, which is random, and sample its first ones.
 
@@ -57,16 +68,37 @@ def split_off(
     if plan.trim > 0:
         trusted = gaussian.part(whole or {}, robust.PREFIX)
         order = order[_trusted(rows.select(order), 1 - plan.trim, trusted)]
-    train = rows if len(order) == n_rows else rows.select(np.sort(order))
+    n_new = _n_new(len(order)) if wants_new else 0
+    trained = order[n_new:]
+    train = rows if len(trained) == n_rows else rows.select(np.sort(trained))
     n_sample = gaussian.n_rows(n_features + plan.network.latent_dim)
     chosen = order[: max(n_sample, MIN_HELD_OUT)]
     X, weight = batching.take(rows.X, chosen), rows.weight[chosen]
-    return Split(train, held_out, Sample(X, weight, ball.fit(X, weight), whole or {}))
+    around = ball.fit(X, weight)
+    sample = Sample(X, weight, around, whole or {}, n_new, plan.is_contaminated)
+    return Split(train, held_out, sample)
 
 
-def split_stream(train: Rows, sample: Rows) -> Split:
-    """Train on a batch, and measure a sample of all batches."""
-    return Split(train, None, Sample(*sample, ball.fit(*sample)))
+def _n_new(n_rows: int) -> int:
+    """Rows that do not train, of so many."""
+    if n_rows < MIN_ROWS:
+        return 0
+    return int(np.clip(NEW_SHARE * n_rows, MIN_NEW, MAX_NEW))
+
+
+def split_stream(plan: Plan, train: Rows, sample: Rows) -> Split:
+    """Train on a batch, and measure a sample of all batches.
+
+    The network has seen its new rows in one pass, as all others.
+    """
+    n_new = 0
+    if SCORES[plan.score].needs_new_rows:
+        n_new = _n_new(sample.X.shape[0])
+        order = np.random.default_rng(0).permutation(len(sample.X))
+        sample = Rows(sample.X[order], sample.weight[order])
+    around = ball.fit(*sample)
+    contaminated = plan.is_contaminated
+    return Split(train, None, Sample(*sample, around, {}, n_new, contaminated))
 
 
 def _trusted(rows: Rows, share: float, trusted: Statistics) -> np.ndarray:

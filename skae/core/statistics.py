@@ -1,6 +1,5 @@
 """What a score keeps of the training rows: measured, named, declared."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from skae.core.blocks import apply
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
 from skae.core.sample import Restored, Sample
-from skae.core.scores.energy import Score, Statistic, few
+from skae.core.scores.energy import Score, Statistic, Usual, few
 from skae.core.views import REPRESENTATION
 
 
@@ -40,7 +39,7 @@ def of_network(
     width = sample.width
     with_network = [energy for energy in score.energies if energy.needs_network]
     n_rows = [few(width), *(energy.n_rows(width) for energy in with_network)]
-    if score.units:
+    if score.units and not score.needs_new_rows:
         n_rows.append(unit_rows(width))
     first = sample.first(max(n_rows))
     restored = restore(first, params, shared, network=network)
@@ -49,7 +48,7 @@ def of_network(
     _add(statistics, {"feature_error": mean_errors})
     for energy in with_network:
         _add(statistics, energy.kept(first, restored))
-    if score.units:
+    if score.units and not score.needs_new_rows:
         _add(statistics, _units(score, first, restored, statistics))
     return {name: s for name, s in statistics.items() if name not in shared}
 
@@ -83,8 +82,17 @@ def _units(
         for energy in score.energies
         if energy.usual
     ]
+    return fitted_units(score, np.column_stack(usual), sample.weight, sample)
+
+
+def fitted_units(
+    score: Score, usual: np.ndarray, weight: np.ndarray, sample: Sample
+) -> Statistics:
+    """Units that the combination makes of usual energies, on the ball of a sample."""
     variances = np.array([energy.variance(sample.ball) for energy in score.energies])
-    return score.combination.fit(np.column_stack(usual), sample.weight, variances)
+    return score.combination.fit(
+        Usual(usual, weight, variances, sample.is_contaminated)
+    )
 
 
 def expected(
@@ -110,8 +118,3 @@ def expected(
         for leading, parts in ((1, shared), (n_members, own))
         for part in parts
     }
-
-
-def units(score: Score, statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """Units of the first network's energies among stacked statistics."""
-    return {part.name: statistics[part.name][:1] for part in score.units}

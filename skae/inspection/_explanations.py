@@ -60,7 +60,11 @@ def feature_errors(estimator, X, normalize=True):
 
 
 def explain(estimator, X, n_features=5):
-    """Name the columns that make each row abnormal, the worst first.
+    """Name the columns that make the score of each row, the worst first.
+
+    See :meth:`skae.AutoencoderOutlierDetector.explain`. Of what the transformers of a
+    Pipeline make from one column, such as the columns of a one-hot encoding, the one
+    that is worst counts.
 
     Parameters
     ----------
@@ -75,13 +79,13 @@ def explain(estimator, X, n_features=5):
     Returns
     -------
     list of list of (str, float)
-        For each row, names and normalised errors (see :func:`feature_errors`).
-        Missing cells are not named.
+        For each row, names and parts of the score, at least 0. Missing cells are not
+        named.
 
     Raises
     ------
     TypeError
-        If the detector has no feature errors.
+        If the detector does not explain.
 
     Examples
     --------
@@ -100,8 +104,10 @@ def explain(estimator, X, n_features=5):
     'alcohol'
     """
     check_range("n_features", n_features, Int("[1, inf)"), "explain")
-    errors, names = named_errors(estimator, X)
-    return name_features(errors, names, n_features)
+    transformers, detector = detector_with("explain", estimator)
+    inputs, names, column = trace(estimator, transformers, X)
+    parts = parts_by_column(detector, inputs, column)
+    return name_features(parts, names, n_features)
 
 
 def p_values(estimator, X):
@@ -162,6 +168,19 @@ def errors_by_column(detector, inputs, column, *, normalize=True):
         usual = np.where(np.isnan(raw), np.nan, detector._usual_errors())
         errors /= _sums(usual, column, n_columns)
     return errors
+
+
+def parts_by_column(detector, inputs, column):
+    """Parts of the scores of a detector's inputs, the worst of each column."""
+    order, starts = _runs(column)
+    # NaN only where all of a column's inputs are missing.
+    return np.fmax.reduceat(detector._explained(inputs)[:, order], starts, axis=1)
+
+
+def _runs(column):
+    """Order of the inputs by column, and where each column starts."""
+    order = np.argsort(column, kind="stable")
+    return order, np.searchsorted(column[order], np.arange(column.max() + 1))
 
 
 def _sums(values, column, n_columns):

@@ -1,13 +1,16 @@
 """Scores by name. An energy is one file here, and a score is one line."""
 
+from skae.core.scores.columns import COLUMNS
 from skae.core.scores.combining import SOFT_MAXIMUM
 from skae.core.scores.elbo import ELBO
 from skae.core.scores.energy import Score as Score
 from skae.core.scores.joint import JOINT
 from skae.core.scores.latent import LATENT
+from skae.core.scores.learned import LEARNED
 from skae.core.scores.mahalanobis import MAHALANOBIS
 from skae.core.scores.nearest import NEAREST
 from skae.core.scores.reconstruction import RECONSTRUCTION
+from skae.core.scores.subsets import SUBSETS
 
 # The energies of a score are computed one by one: compiled together, they share
 # sub-expressions that are rounded differently for one block and for many.
@@ -20,4 +23,8 @@ SCORES: dict[str, Score] = {
     # The global energy stands last.
     "combined": Score((RECONSTRUCTION, NEAREST, MAHALANOBIS), SOFT_MAXIMUM),
     "elbo": Score((ELBO,)),
+    "columns": Score((COLUMNS,)),
+    "subsets": Score((SUBSETS,)),
+    # In the order of the weights.
+    "learned": Score((RECONSTRUCTION, NEAREST, SUBSETS, COLUMNS, MAHALANOBIS), LEARNED),
 }

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from skae.core.gaussian import Statistics
-from skae.core.scores.energy import Combination, Statistic
+from skae.core.scores.energy import Combination, Statistic, Usual
 
 # The soft maximum of local energies and a global one: sharpness, and weight of the
 # global one.
@@ -25,8 +25,9 @@ def _logarithm(energies: np.ndarray, floor: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(energies, floor))
 
 
-def fit(energies: np.ndarray, weight: np.ndarray, variances: np.ndarray) -> Statistics:
+def fit(usual: Usual) -> Statistics:
     """Mean and spread of the logarithms of energies over training rows."""
+    energies, weight, variances, _ = usual
     floor = np.maximum(
         LOG_FLOOR * np.average(energies, axis=0, weights=weight),
         NOISE_FLOOR * variances,
@@ -86,4 +87,4 @@ def onnx_soft_maximum(g: Any, energies: list[str], statistics: Statistics) -> st
     return g("Div", g("Add", larger, excess), np.float64(SHARPNESS))
 
 
-SOFT_MAXIMUM = Combination(soft_maximum, fit, keeps, onnx_soft_maximum)
+SOFT_MAXIMUM = Combination(soft_maximum, fit, keeps, onnx=onnx_soft_maximum)

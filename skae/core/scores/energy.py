@@ -4,14 +4,16 @@ An energy says how unusual a row is: a mean squared distance, 0 for what is perf
 usual. A score combines one or more of them. Each is a value in a file of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from skae.core import gaussian
-from skae.core.blocks import View
+from skae.core.blocks import Block, View
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
 from skae.core.sample import Restored, Sample
@@ -50,6 +52,12 @@ def one(ball: Statistics) -> float:
     return 1.0
 
 
+def squared_residuals(rows: Block, own: Statistics) -> Array:
+    """Parts of what measures the network in any way."""
+    del own
+    return jnp.square(rows.residual) + jnp.square(rows.away)
+
+
 @dataclass(frozen=True)
 class Energy(View):
     """One way to say how unusual a row is.
@@ -75,9 +83,13 @@ class Energy(View):
         What ``measure`` gets, where it is not what ``fit`` keeps.
     usual : callable ``(sample, restored, own) -> (n,) array``, or None
         Energies of a sample's rows, the first of those that ``fit`` got; of rows that
-        are remembered, as if they were not. Needed to be combined with others.
+        are remembered, as if they were not. Needed by combinations that are not
+        ``of_new_rows``.
     variance : callable ``(ball) -> float``
         Energy, or so, of a row that is replaced by the mean.
+    parts : callable ``(rows, own) -> (n, d) array``
+        What each column adds to the energy, at least 0, for explanations: in training
+        deviations, or, where the network is needed, in units of the rows.
     bottleneck : str or None
         The bottleneck that it needs, if any.
     onnx : callable ``(g, rows, own) -> name``, or None
@@ -91,6 +103,7 @@ class Energy(View):
     prepare: Callable[[Statistics], Statistics] | None = None
     usual: Callable[..., np.ndarray] | None = None
     variance: Callable[[Statistics], float] = one
+    parts: Callable[[Block, Statistics], Array] = squared_residuals
     bottleneck: str | None = None
     onnx: Callable[[Any, Any, Statistics], str] | None = None
 
@@ -104,6 +117,11 @@ class Energy(View):
         if self.prepare:
             return self.prepare(own)
         return {part.name: own[part.name] for part in self.keeps(own, network)}
+
+    @property
+    def by_column(self) -> View:
+        """View of the parts."""
+        return Parts(self.parts, self.needs_network, self.n_products, self)
 
     def declared(self, found: Statistics, network: NetworkConfig) -> list[Statistic]:
         """Declare what it keeps, by the names among the statistics of a detector."""
@@ -119,17 +137,44 @@ class Energy(View):
         return {self.prefix + name: array for name, array in own.items()}
 
 
-def of_gaussian(found: Statistics, width: int) -> tuple[Statistic, ...]:
-    """Declare the statistics of a Gaussian; the rank of a wide one is found."""
-    shapes = gaussian.shapes(found["components"].shape[-2], width)
+@dataclass(frozen=True)
+class Parts(View):
+    """Parts of an energy, which share its statistics."""
+
+    energy: Energy | None = None
+
+    def on_device(self, statistics: Statistics, network: NetworkConfig) -> Statistics:
+        """Statistics of the energy."""
+        assert self.energy
+        return self.energy.on_device(statistics, network)
+
+
+def shaped(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Statistic, ...]:
+    """Declare float32 statistics by their shapes."""
     return tuple(Statistic(name, shape) for name, shape in shapes.items())
 
 
-def no_units(
-    energies: np.ndarray, weight: np.ndarray, variances: np.ndarray
-) -> Statistics:
+def of_gaussian(found: Statistics, width: int) -> tuple[Statistic, ...]:
+    """Declare the statistics of a Gaussian; the rank of a wide one is found."""
+    return shaped(gaussian.shapes(found["components"].shape[-2], width))
+
+
+class Usual(NamedTuple):
+    """Energies of rows that are usual, a column for each energy.
+
+    ``variances`` are the energies, or so, of a row that is replaced by the mean.
+    ``is_contaminated`` says that outliers are known to be among the training rows.
+    """
+
+    energies: np.ndarray
+    weight: np.ndarray
+    variances: np.ndarray
+    is_contaminated: bool = False
+
+
+def no_units(usual: Usual) -> Statistics:
     """Keep nothing of usual energies."""
-    del energies, weight, variances
+    del usual
     return {}
 
 
@@ -147,17 +192,24 @@ class Combination:
     ----------
     merge : callable ``(energies, statistics) -> (n,) array``
         Higher for more unusual rows; ``energies`` are float64, a column for each.
-    fit : callable ``(energies, weight, variances) -> statistics``
-        What to keep of the usual energies of training rows.
+    fit : callable ``(usual) -> statistics``
+        What to keep of :class:`Usual` energies.
+    of_new_rows : bool
+        Whether usual energies are measured on rows that nothing was fitted to, instead
+        of what energies say of training rows.
     keeps : callable ``(n_energies) -> tuple of Statistic``
         What ``fit`` keeps.
+    weight : str or None
+        Name of the statistic that weighs the energies, if they do not count the same.
     onnx : callable ``(g, energies, statistics) -> name``, or None
         ONNX form of ``merge``, for float64 nodes.
     """
 
     merge: Callable[[np.ndarray, Statistics], np.ndarray]
-    fit: Callable[[np.ndarray, np.ndarray, np.ndarray], Statistics] = no_units
+    fit: Callable[[Usual], Statistics] = no_units
     keeps: Callable[[int], tuple[Statistic, ...]] = no_statistics
+    of_new_rows: bool = False
+    weight: str | None = None
     onnx: Callable[[Any, list[str], Statistics], str] | None = None
 
 
@@ -184,13 +236,19 @@ class Score:
     combination: Combination = ALONE
 
     def __post_init__(self) -> None:
-        if self.units and any(energy.usual is None for energy in self.energies):
+        asks = self.units and not self.combination.of_new_rows
+        if asks and any(energy.usual is None for energy in self.energies):
             raise TypeError("Energies that are combined say what is usual for them.")
 
     @property
     def units(self) -> tuple[Statistic, ...]:
         """What the combination keeps."""
         return self.combination.keeps(len(self.energies))
+
+    @property
+    def needs_new_rows(self) -> bool:
+        """Whether units take rows that nothing was fitted to."""
+        return self.combination.of_new_rows
 
     @property
     def bottlenecks(self) -> list[str]:

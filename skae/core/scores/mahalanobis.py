@@ -25,6 +25,14 @@ def measure(rows: Block, own: Statistics) -> Array:
     )
 
 
+def parts(rows: Block, own: Statistics) -> Array:
+    """Squared deviation of each column from what the others say, and displacement."""
+    v = rows.standardised - own["mean"]
+    if rows.observed is not None:
+        v = gaussian.complete(v, rows.observed, own)
+    return gaussian.conditional(v, own) + jnp.square(rows.units_away)
+
+
 def fit(sample: Sample, restored: None) -> Statistics:
     """Gaussian of the rows that are most alike, or that the whole model trusts."""
     del restored
@@ -72,5 +80,6 @@ MAHALANOBIS = Energy(
     keeps=keeps,
     n_rows=robust.sample_size,
     usual=usual,
+    parts=parts,
     onnx=onnx,
 )

@@ -22,6 +22,13 @@ def measure(rows: Block, own: Statistics) -> Array:
     return jnp.hypot(nearest, root_mean_square(rows.units_away, rows.observed))
 
 
+def parts(rows: Block, own: Statistics) -> Array:
+    """Squared difference to the nearest remembered row, and displacement."""
+    u = rows.standardised
+    nearest = memory.nearest(u, own["memory"], own["norms"], rows.observed)
+    return jnp.square(u - nearest) + jnp.square(rows.units_away)
+
+
 def fit(sample: Sample, restored: None) -> Statistics:
     """Remember the rows, complete."""
     del restored
@@ -75,5 +82,6 @@ NEAREST = Energy(
     n_rows=memory.capacity,
     prepare=prepare,
     usual=usual,
+    parts=parts,
     onnx=onnx,
 )

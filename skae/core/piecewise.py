@@ -1,0 +1,106 @@
+"""Functions of one column each, piecewise linear or constant, side by side.
+
+Every column has as many pieces, so that compiled programs do not depend on the rows.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from skae.core.gaussian import Statistics
+
+
+def by_column(
+    rows: np.ndarray,
+    weight: np.ndarray,
+    make: Callable[[np.ndarray, np.ndarray], Statistics],
+) -> Statistics:
+    """Stack what ``make`` makes of values and weights of each column, without NaN.
+
+    A column without values counts as one of zeros.
+    """
+    made = []
+    for column in rows.T:
+        seen = ~np.isnan(column)
+        values, share = column[seen].astype(np.float64), weight[seen]
+        if not len(values):
+            values, share = np.zeros(1), np.ones(1)
+        made.append(make(values, share))
+    return {name: np.stack([m[name] for m in made]) for name in made[0]}
+
+
+def steps(edges: np.ndarray, values: np.ndarray, n_steps: int) -> Statistics:
+    """Return the function that has ``values`` between and outside of the edges."""
+    padding = (0, n_steps - len(edges))
+    return {
+        "first": np.float32(values[0]),
+        "edges": np.pad(edges, padding, constant_values=np.inf).astype(np.float32),
+        "jumps": np.pad(np.diff(values), padding).astype(np.float32),
+    }
+
+
+def step_shapes(width: int, n_steps: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the stacked :func:`steps` of so many columns."""
+    return {"first": (width,), "edges": (width, n_steps), "jumps": (width, n_steps)}
+
+
+def constant(x: Array, pieces: Statistics) -> Array:
+    """Values of :func:`steps` at each cell."""
+    risen = jnp.where(x[..., None] > pieces["edges"], pieces["jumps"], 0.0)
+    return pieces["first"] + jnp.sum(risen, axis=-1)
+
+
+def onnx_constant(g: Any, x: str, pieces: Statistics) -> str:
+    """ONNX form of :func:`constant`."""
+    cells = g("Unsqueeze", x, np.array([2], np.int64))
+    above = g("Greater", cells, pieces["edges"])
+    risen = g("Where", above, pieces["jumps"], np.float32(0))
+    total = g("ReduceSum", risen, np.array([2], np.int64), keepdims=0)
+    return g("Add", total, pieces["first"])
+
+
+def ramps(knots: np.ndarray, values: np.ndarray, n_ramps: int) -> Statistics:
+    """Return the function through the knots, of slope 1 outside of them."""
+    knots = knots.astype(np.float32)
+    padding = (0, n_ramps - len(knots) + 1)
+    widths = np.diff(knots)
+    slopes = np.diff(values) / np.maximum(widths, np.finfo(np.float32).tiny)
+    return {
+        "first": np.float32(values[0]),
+        "ends": knots[[0, -1]],
+        "starts": np.pad(knots[:-1], padding),
+        "widths": np.pad(widths, padding),
+        "slopes": np.pad(slopes, padding).astype(np.float32),
+    }
+
+
+def ramp_shapes(width: int, n_ramps: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the stacked :func:`ramps` of so many columns."""
+    names = ("starts", "widths", "slopes")
+    return {"first": (width,), "ends": (width, 2)} | dict.fromkeys(
+        names, (width, n_ramps)
+    )
+
+
+def linear(x: Any, pieces: Statistics, *, xp: Any = jnp) -> Any:
+    """Values of :func:`ramps` at each cell; ``xp`` is NumPy or JAX's NumPy."""
+    low, high = pieces["ends"][:, 0], pieces["ends"][:, 1]
+    part = xp.clip(x[..., None] - pieces["starts"], 0.0, pieces["widths"])
+    inside = pieces["first"] + xp.sum(part * pieces["slopes"], axis=-1)
+    return inside + xp.minimum(x - low, 0.0) + xp.maximum(x - high, 0.0)
+
+
+def onnx_linear(g: Any, x: str, pieces: Statistics) -> str:
+    """ONNX form of :func:`linear`."""
+    low, high = pieces["ends"][:, 0], pieces["ends"][:, 1]
+    cells = g("Unsqueeze", x, np.array([2], np.int64))
+    part = g("Max", g("Sub", cells, pieces["starts"]), np.float32(0))
+    part = g("Mul", g("Min", part, pieces["widths"]), pieces["slopes"])
+    total = g("ReduceSum", part, np.array([2], np.int64), keepdims=0)
+    inside = g("Add", total, pieces["first"])
+    below = g("Min", g("Sub", x, low), np.float32(0))
+    above = g("Max", g("Sub", x, high), np.float32(0))
+    return g("Add", inside, g("Add", below, above))

@@ -1,0 +1,104 @@
+"""A sum of views of a row whose weights were learnt on many public tables.
+
+A view is the logarithm of an energy in units of those of new normal rows. Views that
+are usual add next to nothing: that a row is near a training row, say, does not excuse
+a value that its column has never had. Squares let the most unusual views decide.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from skae.core.gaussian import Statistics
+from skae.core.scores.combining import LOG_FLOOR, NOISE_FLOOR
+from skae.core.scores.energy import Combination, Statistic, Usual
+from skae.core.scores.learned_weights import WEIGHTS
+
+# The unit of a view: the distance between these quantiles of new rows, divided so that
+# it is about a standard deviation of a Gaussian; at least the smallest one.
+LOW, HIGH, APART = 0.1, 0.97, 3.0
+SMALLEST_UNIT = 1e-3
+
+# Views above this number of units grow as a logarithm only.
+LARGE = 12.0
+
+# How sharply views below the middle are left out.
+SHARPNESS = 2.0
+MIDDLE = 0.5
+
+
+def fit(usual: Usual) -> Statistics:
+    """Middle and unit of each view, and the weights for such training rows."""
+    energies, weight, variances, is_contaminated = usual
+    floor = np.maximum(
+        LOG_FLOOR * np.average(energies, axis=0, weights=weight),
+        NOISE_FLOOR * variances,
+    )
+    logs = np.log(np.maximum(energies, floor))
+    low, middle, high = np.quantile(
+        logs, (LOW, 0.5, HIGH), axis=0, weights=weight, method="inverted_cdf"
+    )
+    return {
+        "view_floor": floor,
+        "view_middle": middle,
+        "view_unit": np.maximum((high - low) / APART, SMALLEST_UNIT),
+        "view_weight": np.array(
+            WEIGHTS["contaminated" if is_contaminated else "clean"], np.float64
+        ),
+    }
+
+
+def keeps(n_energies: int) -> tuple[Statistic, ...]:
+    """Declare units and weights, which NumPy uses in float64."""
+    shape = (n_energies,)
+    return (
+        Statistic("view_floor", shape, np.float64, is_positive=True),
+        Statistic("view_middle", shape, np.float64),
+        Statistic("view_unit", shape, np.float64, is_positive=True),
+        Statistic("view_weight", shape, np.float64),
+    )
+
+
+def views(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Logarithms in units of new rows', a column for each energy."""
+    logs = np.log(np.maximum(energies, statistics["view_floor"]))
+    units = (logs - statistics["view_middle"]) / statistics["view_unit"]
+    return np.minimum(units, LARGE) + np.log1p(np.maximum(units - LARGE, 0.0))
+
+
+def evidence(views: np.ndarray) -> np.ndarray:
+    """Square of how far views are above the middle, smoothly; at least 0."""
+    return np.square(np.logaddexp(0.0, SHARPNESS * (views + MIDDLE)) / SHARPNESS)
+
+
+def merge(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Root of the weighted sum of the evidence."""
+    found = evidence(views(energies, statistics))
+    # Column by column: a product of matrices would round by the number of rows.
+    terms = [
+        w * column for w, column in zip(statistics["view_weight"], found.T, strict=True)
+    ]
+    return np.sqrt(np.sum(terms, axis=0))
+
+
+def onnx(g: Any, energies: list[str], statistics: Statistics) -> str:
+    """ONNX form of :func:`merge`."""
+    s, terms = statistics, []
+    zero, large, sharp = (np.float64(x) for x in (0, LARGE, SHARPNESS))
+    for i, energy in enumerate(energies):
+        log = g("Log", g("Max", energy, s["view_floor"][i]))
+        units = g("Div", g("Sub", log, s["view_middle"][i]), s["view_unit"][i])
+        rest = g("Max", g("Sub", units, large), zero)
+        view = g("Add", g("Min", units, large), g("Log", g("Add", rest, np.float64(1))))
+        up = g("Mul", g("Add", view, np.float64(MIDDLE)), sharp)
+        # The logarithm of 1 + exp(up), without overflow.
+        small = g("Exp", g("Neg", g("Abs", up)))
+        soft = g("Add", g("Max", up, zero), g("Log", g("Add", small, np.float64(1))))
+        above = g("Div", soft, sharp)
+        terms.append(g("Mul", g("Mul", above, above), s["view_weight"][i]))
+    return g("Sqrt", g("Sum", *terms))
+
+
+LEARNED = Combination(
+    merge, fit, keeps, of_new_rows=True, weight="view_weight", onnx=onnx
+)
