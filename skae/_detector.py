@@ -215,13 +215,14 @@ class AutoencoderOutlierDetector(
         of a histogram of 30 [9]_. "subsets": the geometric mean of the squared
         distances to the nearest of 16 random training rows, over 50 choices of them
         [10]_, with each column mapped to a standard Gaussian. "learned": these five
-        as logarithms, in units of their spread over rows that do not train, less the
-        median; the root of the weighted sum of the squares of what is above it, with
+        as logarithms, less the median over rows that do not train and in units of their
+        spread there; then the weighted sum of powers of what is above the middle, with
         weights learnt on public tables, others where ``contamination`` is a number.
-        "combined": the soft maximum of the first two, averaged, and of the third, each
-        as a logarithm in units of its spread over training rows. "joint": the squared Mahalanobis
-        distance of residual and code together, divided by their number, which is a
-        Gaussian likelihood with full covariance. "latent": that of the code alone.
+        "combined": the soft maximum of "reconstruction" and "nearest", averaged, and
+        of "mahalanobis", each as a logarithm in units of its spread over training rows.
+        "joint": the squared Mahalanobis distance of residual and code together, divided
+        by their number, which is a Gaussian likelihood with full covariance. "latent":
+        that of the code alone.
         "elbo", with a variational bottleneck only: minus the evidence's lower bound
         for each feature, with the mean code and without constants.
     contamination : float or "auto", default="auto"

@@ -1,20 +1,23 @@
 """The benchmark of detection quality: resumable, and right in what it sums up."""
 
 import json
+import runpy
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import bits
 from benchmarks.quality import (
     adbench,
     alarm_filter,
-    combinations,
+    learn_weights,
+    macrodata,
     missing,
     peers,
     published,
+    runs,
     summary,
     variants,
 )
@@ -56,17 +59,17 @@ class Interrupting:
 def test_a_stopped_benchmark_goes_on_where_it_was(folder):
     paths, out = sorted(folder.glob("*.npz")), folder / "out.jsonl"
     Interrupting.fits = 0
-    arguments = (["S1", "S2", "U"], [0, 1], out)
+    arguments = (adbench.parts, ["S1", "S2", "U"], [0, 1], out)
     with pytest.raises(KeyboardInterrupt):
-        adbench.run(paths, {"a": lambda seed: Interrupting(5)}, *arguments)
-    assert len(adbench.read(out)) == 4
-    adbench.run(paths, {"a": lambda seed: Interrupting(None)}, *arguments)
-    rows = adbench.read(out)
-    keys = {tuple(row[name] for name in adbench.KEY) for row in rows}
+        runs.run(paths, {"a": lambda seed: Interrupting(5)}, *arguments)
+    assert len(runs.read(out)) == 4
+    runs.run(paths, {"a": lambda seed: Interrupting(None)}, *arguments)
+    rows = runs.read(out)
+    keys = {tuple(row[name] for name in runs.KEY) for row in rows}
     assert len(rows) == len(keys) == 2 * 3 * 2
     assert Interrupting.fits == 12 + 1
     before = out.read_text()
-    adbench.run(paths, {"a": lambda seed: Interrupting(None)}, *arguments)
+    runs.run(paths, {"a": lambda seed: Interrupting(None)}, *arguments)
     assert out.read_text() == before
 
 
@@ -177,39 +180,100 @@ def test_published_means_are_of_the_sets_that_both_have(tmp_path):
     }
 
 
-def test_the_default_combination_is_the_detectors_score():
+def table_of(seed, n_views=5):
+    """Evidence of which the first view alone tells anomalies apart."""
+    rng = np.random.default_rng(seed)
+    y = np.r_[np.zeros(150), np.ones(50)]
+    evidence = rng.exponential(size=(200, n_views))
+    evidence[:, 0] += 2 * y
+    evidence[:, 1] -= 0.5 * y
+    return {"evidence": evidence, "y": y}
+
+
+def test_weights_are_learnt_from_what_ranks():
+    tables = [table_of(seed) for seed in range(6)]
+    weights = learn_weights.learn(tables, [1.0] * 6)
+    assert weights[0] > 0.9 and weights[1] == 0
+    assert (weights >= 0).all() and weights.sum() == pytest.approx(1)
+    np.testing.assert_array_equal(weights, learn_weights.learn(tables, [2.0] * 6))
+
+
+def test_tables_are_judged_by_weights_that_have_not_seen_them(monkeypatch):
+    left_out = []
+    monkeypatch.setattr(
+        learn_weights, "learn_both", lambda settings, names: left_out.append(names)
+    )
+    names = [f"t{i}" for i in range(11)]
+    of_table = learn_weights.in_folds([dict.fromkeys(names)])
+    assert set(of_table) == set(names) and len(left_out) == learn_weights.N_FOLDS
+    assert sorted(name for fold in left_out for name in fold) == sorted(names)
+
+
+def test_learning_measures_each_table_once_and_writes_the_weights(
+    tmp_path, monkeypatch
+):
+    measured = []
+
+    def measure(parts, seed):
+        measured.append(parts.contamination)
+        return table_of(len(measured))
+
     rng = np.random.default_rng(0)
-    X_train, X_test = rng.normal(size=(300, 4)), rng.normal(size=(100, 4))
-    parts = combinations.components(X_train, X_test, 0)
-    assert {len(part) for part in parts.values()} == {100}
-    detector = AutoencoderOutlierDetector(random_state=0, validation_fraction=0)
-    scores = detector.fit(X_train).score_samples(X_test)
-    same = combinations.COMBINATIONS["**default**"](parts)
-    assert spearmanr(-scores, same).statistic > 0.99
-
-
-def test_components_are_computed_once(folder, monkeypatch):
-    calls = []
-
-    def components(X_train, X_test, seed):
-        calls.append(len(X_train))
-        return {"a": X_test[:, 0]}
-
-    monkeypatch.setattr(combinations, "components", components)
+    macro = {
+        "X_train": rng.normal(size=(60, 2)),
+        "X_test": rng.normal(size=(40, 2)),
+        "y_test": np.r_[np.zeros(30), np.ones(10)],
+    }
+    for name, data in {
+        "macrodata": macro,
+        "adbench": {"X": macro["X_train"], "y": np.r_[np.zeros(50), np.ones(10)]},
+    }.items():
+        (tmp_path / name).mkdir()
+        for i in range(learn_weights.N_FOLDS):
+            np.savez(tmp_path / name / f"{name[:3]}{i}.npz", **data)
+    monkeypatch.setattr(learn_weights, "measure", measure)
+    monkeypatch.setattr(learn_weights, "TARGET", tmp_path / "weights.py")
     for _ in range(2):
-        sets = list(combinations.cached_components(folder, folder / "cache", "I", 0))
-    assert calls == [200, 200] and set(sets[0]) == {"a", "y"}
-    found = combinations.evaluate(sets, combinations.mean("a"))
-    expected = 100 * np.mean([roc_auc_score(c["y"], c["a"]) for c in sets])
-    assert found["all"][0] == pytest.approx(expected, abs=0.01)
+        learn_weights.measure_all(tmp_path, tmp_path / "cache", 0, 1)
+    assert len(measured) == 5 * (4 + 3)
+    assert sorted({c or 0 for c in measured}) == [0, macrodata.SHARE, 10 / 60]
+    learn_weights.report(tmp_path / "cache", tmp_path / "out.json")
+    written = runpy.run_path(tmp_path / "weights.py")["WEIGHTS"]
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert {k: list(v) for k, v in written.items()} == report["weights"]
+    assert len(report["tables"]["both in folds"]["macrodata"]["clean"]) == 5
 
 
-def test_a_row_that_is_remembered_is_told_from_its_copies():
-    memory = np.array([[0.0], [0.0], [1.0], [5.0]])
-    found = combinations.neighbour_energies(memory, memory, np.array([[1.0], [0.0]]))
-    assert found[""][1].tolist() == [0, 0]
-    assert found[" without self"][1].tolist() == [1, 0]
-    assert found[" distinct"][1].tolist() == [1, 1]
+@pytest.mark.parametrize("setting", ["clean", "C", "C told", "small", "small C"])
+def test_anomalies_move_to_the_training_rows(setting):
+    data = {
+        "X_train": np.zeros((190, 1)),
+        "X_test": np.arange(1, 61)[:, None],
+        "y_test": np.r_[np.zeros(40), np.ones(20)],
+    }
+    parts = macrodata.parts(data, setting, 0)
+    n_moved = 0
+    if "C" in setting:
+        n_moved = 5 if "small" in setting else 10
+    n_clean = 100 if "small" in setting else 190
+    assert len(parts.X_train) == n_clean + n_moved
+    assert (parts.X_train > 40).sum() == n_moved
+    assert parts.y_test.sum() == 20 - n_moved
+    assert not {*parts.X_train[:, 0]} & {*parts.X_test[:, 0]}
+    assert parts.contamination == (0.05 if setting.endswith("told") else None)
+
+
+def test_who_cannot_be_told_is_not_run_again(folder):
+    paths, out = sorted(folder.glob("*.npz")), folder / "out.jsonl"
+    makers = {
+        "skae": lambda seed: IsolationForest(n_estimators=5, random_state=seed),
+        "a": lambda seed: Interrupting(None),
+    }
+    runs.run(paths, makers, adbench.parts, ["U", "U told"], [0], out)
+    found = [(row["setting"], row["detector"]) for row in runs.read(out)]
+    assert found.count(("U told", "skae")) == 2 and ("U told", "a") not in found
+    table = summary.summarise(runs.read(out), "U told")
+    assert set(table) == {"skae", "a"} and table["a"]["sets"] == 2
 
 
 def test_variants_give_a_line_of_the_table_each():

@@ -17,6 +17,7 @@ from benchmarks.quality import (
     alarm_filter,
     autorec,
     hpc,
+    runs,
     tampering,
     thresholds,
 )
@@ -38,9 +39,9 @@ def test_default_beats_isolation_forest_on_average(data_folder):
     results = {"skae": [], "IsolationForest": []}
     for name in names:
         data = np.load(data_folder / "adbench" / f"{name}.npz")
-        parts = adbench.split(data["X"], data["y"], "S2", 0)
-        for detector, runs in results.items():
-            runs.append(adbench.evaluate(adbench.DETECTORS[detector], *parts, 0))
+        parts = adbench.parts(data, "S2", 0)
+        for detector, found in results.items():
+            found.append(runs.evaluate(runs.DETECTORS[detector], parts, 0))
     for measure in ("auroc", "ap"):
         ours, theirs = (np.mean([r[measure] for r in v]) for v in results.values())
         assert ours > theirs

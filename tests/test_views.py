@@ -126,7 +126,7 @@ def evidence(energies, usual):
     views = (np.log(np.maximum(energies, floor)) - middle) / ((high - low) / 3)
     views = np.where(views > 12, 12 + np.log1p(np.maximum(views - 12, 0)), views)
     above = np.log1p(np.exp(2 * (views + 0.5))) / 2
-    return np.sqrt(np.square(above) @ np.array(WEIGHTS["clean"]))
+    return (above**1.5 @ np.array(WEIGHTS["clean"])) ** (2 / 3)
 
 
 def usual_energies(rng, n=300):

@@ -32,11 +32,15 @@ MAX_ROWS = 50_000
 MIN_ROWS = 1_000
 
 
-def split(data, setting, seed):
-    """Training rows, test rows, test labels, and what is told, of a setting."""
+def parts(data, setting, seed):
+    """Rows of a setting, and what is told."""
     X, y = data["X"], data["y"]
     told = min(0.5, float(y.mean())) if setting.endswith(TOLD) else None
-    setting = setting.removesuffix(TOLD)
+    return Parts(*split(X, y, setting.removesuffix(TOLD), seed), told)
+
+
+def split(X, y, setting, seed):
+    """Training rows, test rows and test labels of a setting."""
     rng = np.random.default_rng(seed)
     if setting in ("S1", "U") and len(X) < MIN_ROWS:
         rows = rng.choice(len(X), MIN_ROWS)
@@ -45,18 +49,18 @@ def split(data, setting, seed):
         rows = np.sort(rng.choice(len(X), MAX_ROWS, replace=False))
         X, y = X[rows], y[rows]
     if setting == "I":
-        return Parts(X, X, y, told)
+        return X, X, y
     if setting == "U":
-        return Parts(X[rng.choice(len(X), len(X))], X, y, told)
+        return X[rng.choice(len(X), len(X))], X, y
     normal = np.flatnonzero(y == 0)
     if setting == "S2":
         normal = rng.permutation(normal)
     train = normal[: round(len(normal) / 2)]
     test = np.setdiff1d(np.arange(len(X)), train)
-    return Parts(X[train], X[test], y[test])
+    return X[train], X[test], y[test]
 
 
-ADBENCH = Collection("adbench", split, ("S1", "S2", "U", f"U{TOLD}"), (0, 1, 2))
+ADBENCH = Collection("adbench", parts, ("S1", "S2", "U", f"U{TOLD}"), (0, 1, 2))
 
 if __name__ == "__main__":
     runs.main(ADBENCH, __doc__)

@@ -36,8 +36,8 @@ from skae.core import model
 from skae.core.scores.learned import evidence, views
 
 COLLECTIONS = {
-    "macrodata": (macrodata.split, ("clean", "C", f"C{TOLD}", "small")),
-    "adbench": (adbench.split, ("S2", "U", f"U{TOLD}")),
+    "macrodata": (macrodata.parts, ("clean", "C", f"C{TOLD}", "small")),
+    "adbench": (adbench.parts, ("S2", "U", f"U{TOLD}")),
 }
 TARGET = Path(model.__file__).parent / "scores" / "learned_weights.py"
 
@@ -80,13 +80,13 @@ def measure(parts, seed):
 
 def measure_all(data, cache, part, n_parts, seed=0):
     """Keep the evidence of each table and setting that is not there yet."""
-    for name, (split, settings) in COLLECTIONS.items():
+    for name, (parts_of, settings) in COLLECTIONS.items():
         for setting in settings:
             folder = cache / name / setting
             folder.mkdir(parents=True, exist_ok=True)
             for path in sorted((data / name).glob("*.npz"))[part::n_parts]:
                 if not (folder / path.name).exists():
-                    parts = split(dict(np.load(path)), setting, seed)
+                    parts = parts_of(dict(np.load(path)), setting, seed)
                     np.savez(folder / path.name, **measure(parts, seed))
                     print(name, setting, path.stem, flush=True)
 

@@ -11,7 +11,7 @@ C      anomalies are among the training rows: 5 % of them, but at most half of t
        anomalies, moved there from the test rows; nobody is told.
 C told      the same, with contamination=0.05.
 small       clean, but for the first 100 training rows alone.
-small C, small C told   both.
+small C     both.
 
 The folder ``macrodata`` in ``SKAE_DATA``, or ``--data``, holds npz files with
 ``X_train``, ``X_test`` and ``y_test`` (1 = anomaly). The other options are those of
@@ -27,8 +27,8 @@ SHARE = 0.05
 SMALL_ROWS = 100
 
 
-def split(data, setting, seed):
-    """Training rows, test rows, test labels, and what is told, of a setting."""
+def parts(data, setting, seed):
+    """Rows of a setting, and what is told."""
     X_train, X_test, y_test = data["X_train"], data["X_test"], data["y_test"]
     told = SHARE if setting.endswith(TOLD) else None
     if setting.startswith("small"):
@@ -43,7 +43,7 @@ def split(data, setting, seed):
 
 
 MACRODATA = Collection(
-    "macrodata", split, ("clean", "C", f"C{TOLD}", "small", "small C"), (0,)
+    "macrodata", parts, ("clean", "C", f"C{TOLD}", "small", "small C"), (0,)
 )
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.quality.adbench import read, split
+from benchmarks.quality.adbench import split
+from benchmarks.quality.runs import read
 from benchmarks.quality.variants import MAX_TEST, MAX_TRAIN
 from skae import AutoencoderOutlierDetector
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.quality.adbench import RESULTS, read
+from benchmarks.quality.adbench import ADBENCH
+from benchmarks.quality.runs import RESULTS, read
 from benchmarks.quality.summary import MEASURES, by_detector
 
 TABLES = {"S1": "semi", "U": "unsup"}
@@ -62,8 +63,8 @@ def main():
     """Print and write the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, required=True)
-    parser.add_argument("--runs", type=Path, default=RESULTS)
-    parser.add_argument("--out", type=Path, default=RESULTS.with_name("published.json"))
+    parser.add_argument("--runs", type=Path, default=ADBENCH.results)
+    parser.add_argument("--out", type=Path, default=RESULTS / "published.json")
     options = parser.parse_args()
     runs = read(options.runs)
     report = {s: compare(options.tables, runs, s) for s in TABLES}

@@ -37,10 +37,10 @@ class Parts(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """Tables in a folder of ``SKAE_DATA``, and how settings split them."""
+    """Tables in a folder of ``SKAE_DATA``, and how settings take them apart."""
 
     name: str
-    split: Callable[[dict, str, int], Parts]
+    parts: Callable[[dict, str, int], Parts]
     settings: tuple[str, ...]
     seeds: tuple[int, ...]
 
@@ -78,7 +78,7 @@ def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def run(paths, makers, split, settings, seeds, out):
+def run(paths, makers, parts_of, settings, seeds, out):
     """Run what is missing, a line of JSON for each run."""
     done = {tuple(row[name] for name in KEY) for row in read(out)}
     for seed in seeds:
@@ -92,7 +92,7 @@ def run(paths, makers, split, settings, seeds, out):
                 ]
                 if not missing:
                     continue
-                parts = split(dict(np.load(path)), setting, seed)
+                parts = parts_of(dict(np.load(path)), setting, seed)
                 for name in missing:
                     if parts.X_train.shape[1] > MAX_FEATURES.get(name, np.inf):
                         continue
@@ -131,4 +131,4 @@ def main(collection, description):
     # Singular covariances and the like are the detectors' own affair.
     warnings.simplefilter("ignore")
     arguments = (options.settings, options.seeds, options.out)
-    run(paths, makers, collection.split, *arguments)
+    run(paths, makers, collection.parts, *arguments)

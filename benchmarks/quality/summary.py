@@ -1,6 +1,7 @@
-"""Tables and a plot of what ``benchmarks.quality.adbench`` measured.
+"""Tables and a plot of what the benchmarks of detection quality measured.
 
     python -m benchmarks.quality.summary --markdown tables.md --plot ranks.png
+    python -m benchmarks.quality.summary benchmarks/results/macrodata.jsonl
 
 For each setting and detector: mean and median over sets of ROC AUC and average
 precision (each set the mean of its seeds), mean rank, number of sets won, median
@@ -16,17 +17,23 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import rankdata
 
-from benchmarks.quality.adbench import RESULTS, read
+from benchmarks.quality.adbench import ADBENCH
+from benchmarks.quality.runs import TOLD, read
 
 MEASURES = ("auroc", "ap")
 RESAMPLES = 10_000
 
 
 def by_detector(rows, setting):
-    """Group the runs by detector and set."""
+    """Group the runs by detector and set.
+
+    Where some are told, the others are those of the setting without that ending.
+    """
     values = {}
+    untold = setting.removesuffix(TOLD)
     for row in rows:
-        if row["setting"] == setting:
+        is_other = row["setting"] == untold and not row["detector"].startswith("skae")
+        if row["setting"] == setting or is_other:
             runs = values.setdefault(row["detector"], {}).setdefault(row["set"], [])
             runs.append(row)
     return values
@@ -152,7 +159,7 @@ def plot(tables, path):
 def main():
     """Print the tables; write them and the plot where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", nargs="*", type=Path, default=[RESULTS])
+    parser.add_argument("results", nargs="*", type=Path, default=[ADBENCH.results])
     parser.add_argument("--reference", default="skae")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--markdown", type=Path)

@@ -18,7 +18,8 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from benchmarks.quality.adbench import read, split
+from benchmarks.quality.adbench import split
+from benchmarks.quality.runs import read
 from skae import AutoencoderOutlierDetector
 
 MAX_TRAIN, MAX_TEST = 4_000, 8_000

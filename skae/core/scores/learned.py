@@ -2,7 +2,7 @@
 
 A view is the logarithm of an energy in units of those of new normal rows. Views that
 are usual add next to nothing: that a row is near a training row, say, does not excuse
-a value that its column has never had. Squares let the most unusual views decide.
+a value that its column has never had. A power above 1 lets what is most unusual decide.
 """
 
 from typing import Any
@@ -22,9 +22,11 @@ SMALLEST_UNIT = 1e-3
 # Views above this number of units grow as a logarithm only.
 LARGE = 12.0
 
-# How sharply views below the middle are left out.
+# How sharply views below the middle are left out, and how much more those far above it
+# count.
 SHARPNESS = 2.0
 MIDDLE = 0.5
+POWER = 1.5
 
 
 def fit(usual: Usual) -> Statistics:
@@ -67,18 +69,17 @@ def views(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
 
 
 def evidence(views: np.ndarray) -> np.ndarray:
-    """Square of how far views are above the middle, smoothly; at least 0."""
-    return np.square(np.logaddexp(0.0, SHARPNESS * (views + MIDDLE)) / SHARPNESS)
+    """Power of how far views are above the middle, smoothly; at least 0."""
+    above = np.logaddexp(0.0, SHARPNESS * (views + MIDDLE)) / SHARPNESS
+    return above**POWER
 
 
 def merge(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
     """Root of the weighted sum of the evidence."""
     found = evidence(views(energies, statistics))
     # Column by column: a product of matrices would round by the number of rows.
-    terms = [
-        w * column for w, column in zip(statistics["view_weight"], found.T, strict=True)
-    ]
-    return np.sqrt(np.sum(terms, axis=0))
+    terms = zip(statistics["view_weight"], found.T, strict=True)
+    return sum(weight * column for weight, column in terms) ** (1 / POWER)
 
 
 def onnx(g: Any, energies: list[str], statistics: Statistics) -> str:
@@ -95,8 +96,9 @@ def onnx(g: Any, energies: list[str], statistics: Statistics) -> str:
         small = g("Exp", g("Neg", g("Abs", up)))
         soft = g("Add", g("Max", up, zero), g("Log", g("Add", small, np.float64(1))))
         above = g("Div", soft, sharp)
-        terms.append(g("Mul", g("Mul", above, above), s["view_weight"][i]))
-    return g("Sqrt", g("Sum", *terms))
+        power = g("Pow", above, np.float64(POWER))
+        terms.append(g("Mul", power, s["view_weight"][i]))
+    return g("Pow", g("Sum", *terms), np.float64(1 / POWER))
 
 
 LEARNED = Combination(
