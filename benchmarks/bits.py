@@ -27,6 +27,9 @@ SCORES = (
     "mahalanobis",
     "nearest",
     "reconstruction",
+    "columns",
+    "subsets",
+    "learned",
     "elbo",
 )
 BOTTLENECKS = ("plain", "variational", "adversarial")

@@ -23,12 +23,15 @@ def auroc(detector, normal, outliers):
 
 
 SCORES = [
+    "columns",
     "combined",
     "joint",
     "latent",
+    "learned",
     "mahalanobis",
     "nearest",
     "reconstruction",
+    "subsets",
 ]
 
 

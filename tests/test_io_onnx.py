@@ -49,8 +49,11 @@ def check_equal(estimator, model, X, inputs):
     detector = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     usual = np.median(np.abs(detector.calibration_scores_))
     unit = np.maximum(np.abs(scores), usual)
-    assert np.max(np.abs(found - expected) / unit) < 1e-5
-    clear = np.abs(expected) > 1e-5 * unit
+    # Distances to subsets are differences of products, which lose digits.
+    differs = {"learned", "subsets"} & {detector.fitted_score_}
+    tolerance = 1e-4 if differs else 1e-5
+    assert np.max(np.abs(found - expected) / unit) < tolerance
+    clear = np.abs(expected) > tolerance * unit
     np.testing.assert_array_equal(label[clear], estimator.predict(X)[clear])
     return found
 

@@ -144,7 +144,7 @@ def test_what_cannot_go_on_is_refused(stream, small):
         small().partial_fit(batches[0][:1])
     with pytest.raises(AttributeError) as caught:
         small(trim=0.1).partial_fit(batches[0])
-    assert "'trim' must be 0. Got 0.1" in str(caught.value.__cause__)
+    assert "'trim' must be 'auto' or 0. Got 0.1" in str(caught.value.__cause__)
     probabilities = small(loss="binary_cross_entropy", output_activation="sigmoid")
     with pytest.raises(ValueError, match=r"needs values in \[0, 1\]. X has values"):
         probabilities.partial_fit(batches[0])

@@ -3,11 +3,12 @@
     python -m benchmarks.quality.summary --markdown tables.md --plot ranks.png
     python -m benchmarks.quality.summary benchmarks/results/macrodata.jsonl
 
-For each setting and detector: mean and median over sets of ROC AUC and average
-precision (each set the mean of its seeds), mean rank, number of sets won, median
-seconds, and the difference to the reference with its paired bootstrap interval over
-sets (80 %). A detector counts as better or worse where 0 is outside the interval, and
-as level with the reference where it is inside.
+``--rows`` and ``--columns`` take tables below these numbers of training rows and of
+columns alone. For each setting and detector: mean and median over sets of ROC AUC and
+average precision (each set the mean of its seeds), mean rank, number of sets won,
+median seconds, and the difference to the reference with its paired bootstrap interval
+over sets (80 %). A detector counts as better or worse where 0 is outside the interval,
+and as level with the reference where it is inside.
 """
 
 import argparse
@@ -88,8 +89,11 @@ def summarise(rows, setting, reference="skae"):
     for name in names:
         runs = [run for of in values[name].values() for run in of]
         for part in ("fit_seconds", "score_seconds"):
-            per_set = [np.median([r[part] for r in of]) for of in values[name].values()]
-            table[name][f"median_{part}"] = round(float(np.median(per_set)), 3)
+            # Figures that come from cached energies have no seconds.
+            runs_of = [[r.get(part) for r in of] for of in values[name].values()]
+            known = [np.median(of) for of in runs_of if None not in of]
+            median = round(float(np.median(known)), 3) if known else None
+            table[name][f"median_{part}"] = median
         # Seeds that all sets have been run with.
         seeds = sorted(
             set.intersection(*({r["seed"] for r in of} for of in values[name].values()))
@@ -121,13 +125,14 @@ def markdown(setting, table):
             else ""
             for m in MEASURES
         )
+        seconds = entry["median_fit_seconds"]
         cells = (
             f"{name} ({entry['sets']} sets)" if "rank_auroc" not in entry else name,
             f"{entry['auroc']:.2f}",
             f"{entry['ap']:.2f}",
             ranks,
             *behind,
-            f"{entry['median_fit_seconds']:.2f}",
+            "-" if seconds is None else f"{seconds:.2f}",
             str(len(entry["seeds"])),
         )
         lines.append(f"| {' | '.join(cells)} |")
@@ -161,11 +166,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", nargs="*", type=Path, default=[ADBENCH.results])
     parser.add_argument("--reference", default="skae")
+    parser.add_argument("--rows", type=float, default=np.inf)
+    parser.add_argument("--columns", type=float, default=np.inf)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    rows = [row for path in options.results for row in read(path)]
+    rows = [
+        row
+        for path in options.results
+        for row in read(path)
+        if row["n_train"] < options.rows and row.get("n_features", 0) < options.columns
+    ]
     settings = sorted({row["setting"] for row in rows})
     tables = {name: summarise(rows, name, options.reference) for name in settings}
     text = "\n".join(markdown(setting, table) for setting, table in tables.items())

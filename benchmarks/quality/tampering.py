@@ -27,12 +27,12 @@ from skae import AutoencoderOutlierDetector
 MAX_ROWS, N_SHIFTED = 1000, 3
 MIN_FEATURES, MAX_FEATURES = 30, 70
 DETECTORS = {
-    f"{network}, {score}": {"anomaly_score": score, **parameters}
-    for network, parameters in {
-        "default": {},
-        "latent_dim=8": {"latent_dim": 8},
-    }.items()
-    for score in ("reconstruction", "joint")
+    "default": {},
+    "reconstruction": {"anomaly_score": "reconstruction"},
+    "latent_dim=8, reconstruction": {
+        "latent_dim": 8,
+        "anomaly_score": "reconstruction",
+    },
 }
 
 

@@ -18,7 +18,15 @@ from skae.core.course import (
     TrainingState,
     go_on,
 )
-from skae.core.model import Model, Weights, build, energies, members_of, with_units
+from skae.core.model import (
+    Model,
+    Weights,
+    build,
+    energies,
+    measured,
+    members_of,
+    with_units,
+)
 from skae.core.optimizers import init_optimizer
 from skae.core.sample import Sample
 from skae.core.scores import SCORES
@@ -182,7 +190,7 @@ def cross_fit(plan: Plan, rows: Rows, model: Model, *, seed: int) -> OutOfFold:
     """
     _, whole = members_of(model)[0]
     n_rows = rows.X.shape[0]
-    measured = np.empty((n_rows, len(SCORES[plan.score].energies)))
+    found = np.empty((n_rows, len(SCORES[plan.score].energies)))
     number = np.empty(n_rows, int)
     order = batching.permutation(n_rows, np.random.default_rng(seed))
     for i, fold in enumerate(np.array_split(order, min(N_FOLDS, n_rows))):
@@ -190,10 +198,10 @@ def cross_fit(plan: Plan, rows: Rows, model: Model, *, seed: int) -> OutOfFold:
         member = train_member(plan, split, seed=seed)
         if member.ending == "interrupted":
             raise KeyboardInterrupt
-        part = fitted_model(plan, split, [member])
-        (measured[fold],) = energies(part, batching.take(rows.X, fold))
+        part = measured(plan.network, plan.score, split.sample, [member.weights])
+        (found[fold],) = energies(part, batching.take(rows.X, fold))
         number[fold] = i
-    return OutOfFold(measured, number)
+    return OutOfFold(found, number)
 
 
 def in_units_of(
@@ -204,13 +212,13 @@ def in_units_of(
     Units are those of ``model``, which depend on how well the training rows were
     learnt; or they are made of energies of rows in other folds.
     """
-    score, (measured, number) = SCORES[model.score], out_of_fold
+    score, (found, number) = SCORES[model.score], out_of_fold
     merge, members = score.combination.merge, members_of(model)
     if not score.needs_new_rows:
-        return model, -merge(measured, members[0][1])
-    scores = np.empty(len(measured))
+        return model, -merge(found, members[0][1])
+    scores = np.empty(len(found))
     for i in np.unique(number):
         own = number == i
-        found = fitted_units(score, measured[~own], weight[~own], sample)
-        scores[own] = -merge(measured[own], found)
-    return with_units(model, [measured] * len(members), weight, sample), scores
+        units = fitted_units(score, found[~own], weight[~own], sample)
+        scores[own] = -merge(found[own], units)
+    return with_units(model, [found] * len(members), weight, sample), scores

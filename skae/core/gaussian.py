@@ -190,14 +190,14 @@ def _precise(v: Any, gaussian: Statistics) -> Any:
     return product
 
 
-def conditional(v: Array, gaussian: Statistics) -> Array:
+def conditional(v: Any, gaussian: Statistics) -> Any:
     """Squares of centred cells given the others of their row, over their variance."""
     components, root = gaussian["components"], gaussian["precision_root"]
-    diagonal = jnp.sum(jnp.square(components * root[:, None]), axis=0)
+    diagonal = ((components * root[:, None]) ** 2).sum(axis=0)
     if len(components) < v.shape[1]:
-        rest = 1 - jnp.sum(jnp.square(components), axis=0)
+        rest = 1 - (components**2).sum(axis=0)
         diagonal = diagonal + rest * gaussian["rest_root"] ** 2
-    return jnp.square(_precise(v, gaussian)) / diagonal
+    return _precise(v, gaussian) ** 2 / diagonal
 
 
 def _start(v: Any, free: Any, gaussian: Statistics) -> tuple:

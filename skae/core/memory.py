@@ -72,6 +72,14 @@ def _argmin(cost: Array) -> Array:
     return best * group + jnp.argmin(within, axis=1)
 
 
+def squares_left_out(rows: np.ndarray, few: slice) -> np.ndarray:
+    """Squared differences of some remembered rows to the nearest other one."""
+    block = rows[few]
+    cost = np.square(rows).sum(axis=1) / 2 - block @ rows.T
+    np.fill_diagonal(cost, np.inf)
+    return np.square(block - rows[cost.argmin(axis=1)])
+
+
 def leave_one_out(rows: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
     """Mean squared difference of each remembered row to the nearest other one.
 

@@ -46,19 +46,30 @@ def build(
     network: NetworkConfig, score: str, sample: Sample, weights: list[Weights]
 ) -> Model:
     """Measure what scoring needs, and put the fitted parts together."""
-    parts, seen = SCORES[score], sample.seen
-    shared = statistics.shared(parts, seen)
-    own = [
-        statistics.of_network(parts, seen, params, shared, network=network)
-        for params in weights
-    ]
-    model = Model(network, _stack(weights), _stack([shared]) | _stack(own), score)
+    parts, seen, new = SCORES[score], sample.seen, sample.new
+    model = measured(network, score, seen, weights)
     if not parts.needs_new_rows:
         return model
-    new = sample.new
     model = with_units(model, energies(model, new.X), new.weight, sample)
-    # Units are known: what needs no network may now learn from the new rows too.
-    return _with(model, _stack([statistics.shared(parts, sample)]))
+    shared = unstack(model.statistics)[0]
+    if sample.n_new:
+        # Units are known: what needs no network may now learn from the new rows too.
+        shared = statistics.shared(parts, sample)
+        model = _with(model, _stack([shared]))
+    return _with(model, _stack([statistics.usual_parts(parts, sample, shared)]))
+
+
+def measured(
+    network: NetworkConfig, score: str, sample: Sample, weights: list[Weights]
+) -> Model:
+    """Measure what energies need; units too, where they are those of training rows."""
+    parts = SCORES[score]
+    shared = statistics.shared(parts, sample)
+    own = [
+        statistics.of_network(parts, sample, params, shared, network=network)
+        for params in weights
+    ]
+    return Model(network, _stack(weights), _stack([shared]) | _stack(own), score)
 
 
 def with_units(
@@ -202,15 +213,15 @@ def explained(model: Model, X: Any) -> np.ndarray:
     logarithms of one plus that, so that what is odd by all of them comes first.
     """
     score, members = SCORES[model.score], members_of(model)
-    usual = usual_errors(model)
+    of_network = usual_errors(model)
     found = np.zeros(X.shape)
     for member in members:
-        for energy, weight in zip(
-            score.energies, _weights(score, member[1]), strict=True
-        ):
+        weights = _weights(score, member[1])
+        usual = member[1].get(statistics.USUAL, np.ones((len(weights), 1)))
+        for energy, weight, mean in zip(score.energies, weights, usual, strict=True):
             cells = apply(energy.by_column, X, *member, network=model.network)
-            cells = cells / usual if energy.needs_network else cells.astype(np.float64)
-            found += weight * (np.log1p(cells) if len(score.energies) > 1 else cells)
+            cells = cells / (mean if energy.usual_parts else of_network)
+            found += weight * (np.log1p(cells) if len(weights) > 1 else cells)
     return _observed(found / len(members), X)
 
 

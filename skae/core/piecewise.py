@@ -8,7 +8,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from skae.core.gaussian import Statistics
 
@@ -47,10 +46,10 @@ def step_shapes(width: int, n_steps: int) -> dict[str, tuple[int, ...]]:
     return {"first": (width,), "edges": (width, n_steps), "jumps": (width, n_steps)}
 
 
-def constant(x: Array, pieces: Statistics) -> Array:
-    """Values of :func:`steps` at each cell."""
-    risen = jnp.where(x[..., None] > pieces["edges"], pieces["jumps"], 0.0)
-    return pieces["first"] + jnp.sum(risen, axis=-1)
+def constant(x: Any, pieces: Statistics, *, xp: Any = jnp) -> Any:
+    """Values of :func:`steps` at each cell; ``xp`` is NumPy or JAX's NumPy."""
+    risen = xp.where(x[..., None] > pieces["edges"], pieces["jumps"], 0.0)
+    return pieces["first"] + xp.sum(risen, axis=-1)
 
 
 def onnx_constant(g: Any, x: str, pieces: Statistics) -> str:

@@ -16,7 +16,7 @@ MIN_HELD_OUT = 20
 
 # Training rows from which on some do not train but show what is usual for new rows,
 # their share, and their number at least and at most.
-MIN_ROWS = 200
+MIN_ROWS = 150
 NEW_SHARE = 0.1
 MIN_NEW, MAX_NEW = 40, 500
 

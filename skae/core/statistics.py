@@ -12,6 +12,9 @@ from skae.core.sample import Restored, Sample
 from skae.core.scores.energy import Score, Statistic, Usual, few
 from skae.core.views import REPRESENTATION
 
+# Rows whose parts are usual, and the smallest usual part beside the mean one.
+USUAL, N_USUAL, USUAL_FLOOR = "usual_parts", 512, 1e-3
+
 
 def unit_rows(width: int) -> int:
     """Rows whose usual energies make the units: as many as can be remembered."""
@@ -85,6 +88,17 @@ def _units(
     return fitted_units(score, np.column_stack(usual), sample.weight, sample)
 
 
+def usual_parts(score: Score, sample: Sample, shared: Statistics) -> Statistics:
+    """Mean parts of rows by energy, a row for each; those of networks are known."""
+    few = sample.first(N_USUAL)
+    means = np.ones((len(score.energies), sample.width))
+    for mean, energy in zip(means, score.energies, strict=True):
+        if energy.usual_parts:
+            mean[:] = energy.usual_parts(few, energy.part(shared)).mean(axis=0)
+    floor = USUAL_FLOOR * means.mean(axis=1, keepdims=True)
+    return {USUAL: np.maximum(means, np.maximum(floor, np.finfo(np.float32).tiny))}
+
+
 def fitted_units(
     score: Score, usual: np.ndarray, weight: np.ndarray, sample: Sample
 ) -> Statistics:
@@ -110,6 +124,9 @@ def expected(
         Statistic("radius", ()),
     ]
     own = [Statistic("feature_error", (width,), np.float64), *score.units]
+    if score.needs_new_rows:
+        parts_shape = len(score.energies), width
+        shared.append(Statistic(USUAL, parts_shape, np.float64, is_positive=True))
     for energy in score.energies:
         declared = energy.declared(found, network)
         (own if energy.needs_network else shared).extend(declared)

@@ -13,7 +13,15 @@ from skae.io._contents import SCHEMA
 
 FOLDER = Path(__file__).parent
 CASES = {
-    "combined": {"n_estimators": 2, "warm_start": True, "random_state": 0},
+    "combined": {
+        "anomaly_score": "combined",
+        "n_estimators": 2,
+        "warm_start": True,
+        "random_state": 0,
+    },
+    "learned": {"n_estimators": 2, "contamination": 0.1, "random_state": 0},
+    "columns": {"anomaly_score": "columns", "random_state": 0},
+    "subsets": {"anomaly_score": "subsets", "random_state": 0},
     "joint": {"anomaly_score": "joint", "random_state": np.random.RandomState(0)},
     "latent": {"anomaly_score": "latent", "random_state": 0, "dropout": 0.1},
     "nearest": {"anomaly_score": "nearest", "random_state": 0},

@@ -36,6 +36,11 @@ def parts(rows: Block, own: Statistics) -> Array:
     return surprises(rows, own) + jnp.square(rows.units_away)
 
 
+def usual_parts(sample: Sample, own: Statistics) -> np.ndarray:
+    """Surprise of the values of rows."""
+    return np.maximum(piecewise.constant(sample.completed, own, xp=np), 0.0)
+
+
 def fit(sample: Sample, restored: None) -> Statistics:
     """Histograms of the columns."""
     del restored
@@ -86,5 +91,6 @@ COLUMNS = Energy(
     keeps=keeps,
     n_rows=memory.capacity,
     parts=parts,
+    usual_parts=usual_parts,
     onnx=onnx,
 )

@@ -88,8 +88,10 @@ class Energy(View):
     variance : callable ``(ball) -> float``
         Energy, or so, of a row that is replaced by the mean.
     parts : callable ``(rows, own) -> (n, d) array``
-        What each column adds to the energy, at least 0, for explanations: in training
-        deviations, or, where the network is needed, in units of the rows.
+        What each column adds to the energy, at least 0, for explanations.
+    usual_parts : callable ``(sample, own) -> (n, d) array``, or None
+        Parts of the first rows of a sample; of rows that are remembered, as if they
+        were not. None takes the feature errors of the network.
     bottleneck : str or None
         The bottleneck that it needs, if any.
     onnx : callable ``(g, rows, own) -> name``, or None
@@ -104,6 +106,7 @@ class Energy(View):
     usual: Callable[..., np.ndarray] | None = None
     variance: Callable[[Statistics], float] = one
     parts: Callable[[Block, Statistics], Array] = squared_residuals
+    usual_parts: Callable[[Sample, Statistics], np.ndarray] | None = None
     bottleneck: str | None = None
     onnx: Callable[[Any, Any, Statistics], str] | None = None
 

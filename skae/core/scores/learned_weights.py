@@ -8,5 +8,5 @@ nearest, subsets, columns, mahalanobis.
 
 WEIGHTS = {
     "clean": (0.221, 0.177, 0.357, 0.156, 0.089),
-    "contaminated": (0.64, 0.085, 0.004, 0.0, 0.272),
+    "contaminated": (0.116, 0.069, 0.42, 0.237, 0.158),
 }

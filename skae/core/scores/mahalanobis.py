@@ -33,6 +33,11 @@ def parts(rows: Block, own: Statistics) -> Array:
     return gaussian.conditional(v, own) + jnp.square(rows.units_away)
 
 
+def usual_parts(sample: Sample, own: Statistics) -> np.ndarray:
+    """Parts of rows, one of which hardly moves the Gaussian."""
+    return gaussian.conditional(sample.completed - own["mean"], own)
+
+
 def fit(sample: Sample, restored: None) -> Statistics:
     """Gaussian of the rows that are most alike, or that the whole model trusts."""
     del restored
@@ -81,5 +86,6 @@ MAHALANOBIS = Energy(
     n_rows=robust.sample_size,
     usual=usual,
     parts=parts,
+    usual_parts=usual_parts,
     onnx=onnx,
 )

@@ -29,6 +29,11 @@ def parts(rows: Block, own: Statistics) -> Array:
     return jnp.square(u - nearest) + jnp.square(rows.units_away)
 
 
+def usual_parts(sample: Sample, own: Statistics) -> np.ndarray:
+    """Squared differences of the first remembered rows to the nearest other ones."""
+    return memory.squares_left_out(own["memory"], slice(len(sample.X)))
+
+
 def fit(sample: Sample, restored: None) -> Statistics:
     """Remember the rows, complete."""
     del restored
@@ -83,5 +88,6 @@ NEAREST = Energy(
     prepare=prepare,
     usual=usual,
     parts=parts,
+    usual_parts=usual_parts,
     onnx=onnx,
 )

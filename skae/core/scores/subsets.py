@@ -61,6 +61,12 @@ def parts(rows: Block, own: Statistics) -> Array:
     return jnp.square(z - middle) + jnp.square(rows.units_away)
 
 
+def usual_parts(sample: Sample, own: Statistics) -> np.ndarray:
+    """Squared differences of rows to the median."""
+    z = piecewise.linear(sample.completed, _map(own), xp=np)
+    return np.square(z - np.median(own["rows"], axis=0))
+
+
 def fit(sample: Sample, restored: None) -> Statistics:
     """Map to quantiles, and choose subsets of the rows."""
     del restored
@@ -133,5 +139,6 @@ SUBSETS = Energy(
     keeps=keeps,
     n_rows=memory.capacity,
     parts=parts,
+    usual_parts=usual_parts,
     onnx=onnx,
 )
