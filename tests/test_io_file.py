@@ -431,7 +431,7 @@ def test_tensors_are_checked(saved, tmp_path):
     refused_with("seeds", seeds=np.array([1, -1]))
     refused_with("history", **{"history/validation_loss": None})
     refused_with("history", **{"history/epoch_seconds": np.ones(7)})
-    for name in ("scale", "log_scale", "log_floor"):
+    for name in ("scale", "view_unit", "view_floor"):
         name = f"statistics/{name}"
         refused_with("all positive", **{name: 0 * parse(saved[2])[name]})
     header["__metadata__"]["skae"] = header["__metadata__"]["skae"].replace(

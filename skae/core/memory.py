@@ -77,7 +77,8 @@ def squares_left_out(rows: np.ndarray, few: slice) -> np.ndarray:
     block = rows[few]
     cost = np.square(rows).sum(axis=1) / 2 - block @ rows.T
     np.fill_diagonal(cost, np.inf)
-    return np.square(block - rows[cost.argmin(axis=1)])
+    difference = block - rows[cost.argmin(axis=1)]
+    return np.square(difference, dtype=np.float64)
 
 
 def leave_one_out(rows: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:

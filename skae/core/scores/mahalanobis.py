@@ -35,6 +35,7 @@ def parts(rows: Block, own: Statistics) -> Array:
 
 def usual_parts(sample: Sample, own: Statistics) -> np.ndarray:
     """Parts of rows, one of which hardly moves the Gaussian."""
+    own = {name: part.astype(np.float64) for name, part in own.items()}
     return gaussian.conditional(sample.completed - own["mean"], own)
 
 

@@ -64,16 +64,17 @@ def parts(rows: Block, own: Statistics) -> Array:
 def usual_parts(sample: Sample, own: Statistics) -> np.ndarray:
     """Squared differences of rows to the median."""
     z = piecewise.linear(sample.completed, _map(own), xp=np)
-    return np.square(z - np.median(own["rows"], axis=0))
+    return np.square(z - np.median(own["rows"], axis=0), dtype=np.float64)
 
 
 def fit(sample: Sample, restored: None) -> Statistics:
     """Map to quantiles, and choose subsets of the rows."""
     del restored
     maps = piecewise.by_column(sample.standardised, sample.weight, _quantiles)
-    chosen = sample.completed[_choose(sample.weight)]
-    mapped = piecewise.linear(chosen, maps, xp=np).astype(np.float32)
-    return {MAPPED + name: array for name, array in maps.items()} | {"rows": mapped}
+    different, place = np.unique(_choose(sample.weight), return_inverse=True)
+    mapped = piecewise.linear(sample.completed[different], maps, xp=np)
+    own = {MAPPED + name: array for name, array in maps.items()}
+    return own | {"rows": mapped.astype(np.float32)[place]}
 
 
 def _choose(weight: np.ndarray) -> np.ndarray:
