@@ -282,13 +282,12 @@ def test_gaps_are_filled_better_than_by_the_mean(rows):
 def test_errors_of_missing_cells_are_missing_and_never_named(rows, small):
     X, outliers = rows
     frame = pd.DataFrame(lose(outliers, 0.4), columns=list("abcdefgh"))
-    detector = small(missing="mask").fit(pd.DataFrame(X, columns=list("abcdefgh")))
+    detector = small(missing="mask", anomaly_score="reconstruction").fit(
+        pd.DataFrame(X, columns=list("abcdefgh"))
+    )
     errors = detector.feature_errors(frame)
     np.testing.assert_array_equal(errors.isna(), frame.isna())
     raw = detector.feature_errors(frame, normalize=False)
-    detector.set_params(anomaly_score="reconstruction").fit(
-        pd.DataFrame(X, columns=list("abcdefgh"))
-    )
     np.testing.assert_allclose(
         -detector.score_samples(frame), raw.mean(axis=1), rtol=1e-5
     )

@@ -49,4 +49,4 @@ def _try(pipeline):
     detector = pipeline[1]
     scores = pipeline.decision_function(row)
     thresholds.conformal_p_values(scores, detector.calibration_scores_)
-    detector.feature_errors(pipeline[0].transform(row))
+    detector.explain(pipeline[0].transform(row))

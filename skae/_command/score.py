@@ -83,6 +83,8 @@ def _train(options, table, rng, notes, progress):
         )
     detector = AutoencoderOutlierDetector(
         missing="mask",
+        # Outliers are among the training rows if these are what is scored.
+        trim="auto" if options.contamination or len(options.files) > 1 else 0.25,
         contamination=options.contamination or "auto",
         random_state=options.random_state,
     )

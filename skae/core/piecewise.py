@@ -33,10 +33,10 @@ def by_column(
 
 def steps(edges: np.ndarray, values: np.ndarray, n_steps: int) -> Statistics:
     """Return the function that has ``values`` between and outside of the edges."""
-    padding = (0, n_steps - len(edges))
+    padding, beyond = (0, n_steps - len(edges)), np.finfo(np.float32).max
     return {
         "first": np.float32(values[0]),
-        "edges": np.pad(edges, padding, constant_values=np.inf).astype(np.float32),
+        "edges": np.pad(edges, padding, constant_values=beyond).astype(np.float32),
         "jumps": np.pad(np.diff(values), padding).astype(np.float32),
     }
 
