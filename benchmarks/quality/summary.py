@@ -178,7 +178,8 @@ def main():
         for row in read(path)
         if row["n_train"] < options.rows and row.get("n_features", 0) < options.columns
     ]
-    settings = sorted({row["setting"] for row in rows})
+    measured = (row for row in rows if row["detector"] == options.reference)
+    settings = sorted({row["setting"] for row in measured})
     tables = {name: summarise(rows, name, options.reference) for name in settings}
     text = "\n".join(markdown(setting, table) for setting, table in tables.items())
     print(text)
