@@ -133,6 +133,6 @@ def sizes(detector, rows):
 def test_penalties_do_their_work(name, blobs, small):
     rows, _ = blobs
     strength, others = WORK[name]
-    plain = small(max_iter=60, **others).fit(rows)
-    penalised = small(max_iter=60, **others, **{name: strength}).fit(rows)
+    plain = small(max_iter=90, **others).fit(rows)
+    penalised = small(max_iter=90, **others, **{name: strength}).fit(rows)
     assert sizes(penalised, rows)[name] < 0.8 * sizes(plain, rows)[name]

@@ -134,7 +134,7 @@ def test_signals_of_anomalies_are_those_of_the_lecture(
     example = Path(__file__).parents[1] / "docs" / "examples" / "monitoring.py"
     worst = runpy.run_path(str(example))["main"](tmp_path)
     families = [name.split("_")[0] for name in worst]
-    assert set(families[:5]) == {"ips"}
+    assert set(families[:4]) == {"ips"}
     assert set(families[:14]) == {"ips", "util"}
     assert all(
         (tmp_path / f"{p}.png").exists() for p in ("alarms", "signals", "heatmap")
