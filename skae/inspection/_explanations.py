@@ -163,10 +163,10 @@ def errors_by_column(detector, inputs, column, *, normalize=True):
     if n_columns == len(column):
         return np.asarray(detector.feature_errors(inputs, normalize=normalize))
     raw = np.asarray(detector.feature_errors(inputs, normalize=False))
-    errors = _sums(raw, column, n_columns)
+    errors = _sums(raw, column)
     if normalize:
         usual = np.where(np.isnan(raw), np.nan, detector._usual_errors())
-        errors /= _sums(usual, column, n_columns)
+        errors /= _sums(usual, column)
     return errors
 
 
@@ -183,10 +183,9 @@ def _runs(column):
     return order, np.searchsorted(column[order], np.arange(column.max() + 1))
 
 
-def _sums(values, column, n_columns):
+def _sums(values, column):
     """Sum up the inputs made from each column; NaN where all of them are NaN."""
-    order = np.argsort(column, kind="stable")
-    starts = np.searchsorted(column[order], np.arange(n_columns))
+    order, starts = _runs(column)
     ordered = values[:, order]
     missing = np.isnan(ordered)
     sums = np.add.reduceat(np.where(missing, 0.0, ordered), starts, axis=1)

@@ -25,13 +25,16 @@ def _logarithm(energies: np.ndarray, floor: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(energies, floor))
 
 
+def floor_of(usual: Usual) -> np.ndarray:
+    """Energies below which logarithms are cut off."""
+    mean = np.average(usual.energies, axis=0, weights=usual.weight)
+    return np.maximum(LOG_FLOOR * mean, NOISE_FLOOR * usual.variances)
+
+
 def fit(usual: Usual) -> Statistics:
     """Mean and spread of the logarithms of energies over training rows."""
-    energies, weight, variances, _ = usual
-    floor = np.maximum(
-        LOG_FLOOR * np.average(energies, axis=0, weights=weight),
-        NOISE_FLOOR * variances,
-    )
+    energies, weight = usual.energies, usual.weight
+    floor = floor_of(usual)
     logs = _logarithm(energies, floor)
     mean = np.average(logs, axis=0, weights=weight)
     spread = np.sqrt(np.average(np.square(logs - mean), axis=0, weights=weight))

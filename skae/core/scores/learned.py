@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skae.core.gaussian import Statistics
-from skae.core.scores.combining import LOG_FLOOR, NOISE_FLOOR
+from skae.core.scores.combining import floor_of
 from skae.core.scores.energy import Combination, Statistic, Usual
 from skae.core.scores.learned_weights import WEIGHTS
 
@@ -31,21 +31,17 @@ POWER = 1.5
 
 def fit(usual: Usual) -> Statistics:
     """Middle and unit of each view, and the weights for such training rows."""
-    energies, weight, variances, is_contaminated = usual
-    floor = np.maximum(
-        LOG_FLOOR * np.average(energies, axis=0, weights=weight),
-        NOISE_FLOOR * variances,
-    )
-    logs = np.log(np.maximum(energies, floor))
+    floor = floor_of(usual)
+    logs = np.log(np.maximum(usual.energies, floor))
     low, middle, high = np.quantile(
-        logs, (LOW, 0.5, HIGH), axis=0, weights=weight, method="inverted_cdf"
+        logs, (LOW, 0.5, HIGH), axis=0, weights=usual.weight, method="inverted_cdf"
     )
     return {
         "view_floor": floor,
         "view_middle": middle,
         "view_unit": np.maximum((high - low) / APART, SMALLEST_UNIT),
         "view_weight": np.array(
-            WEIGHTS["contaminated" if is_contaminated else "clean"], np.float64
+            WEIGHTS["contaminated" if usual.is_contaminated else "clean"], np.float64
         ),
     }
 
