@@ -147,7 +147,7 @@ def plot(tables, path):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        1, len(tables), figsize=(5 * len(tables), 5), layout="constrained"
+        1, len(tables), figsize=(8 * len(tables), 5), layout="constrained"
     )
     for axis, (setting, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
         ranked = {n: e["rank_auroc"] for n, e in table.items() if "rank_auroc" in e}
@@ -157,7 +157,7 @@ def plot(tables, path):
         axis.bar_label(bars, fmt="%.1f", padding=2)
         axis.set(title=setting, xlabel="mean rank by ROC AUC (1 is best)")
         # Room for the numbers.
-        axis.set_xlim(0, 1.15 * max(ranked.values()))
+        axis.set_xlim(0, 1.2 * max(ranked.values()))
     figure.savefig(path, dpi=100)
 
 
