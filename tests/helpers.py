@@ -38,7 +38,12 @@ EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": MINI_BATCHES,
     "check_sample_weight_equivalence_on_sparse_data": MINI_BATCHES,
 }
-SMALL = {"hidden_layer_sizes": (16,), "latent_dim": 4, "max_iter": 20}
+SMALL = {
+    "hidden_layer_sizes": (16,),
+    "latent_dim": 4,
+    "max_iter": 20,
+    "anomaly_score": "reconstruction",
+}
 
 
 # Trainings of the core

@@ -61,7 +61,9 @@ DETECTORS = {
     "forest": lambda small: IsolationForest(**SMALL_FOREST),
     "neighbours": lambda small: LocalOutlierFactor(novelty=True, contamination=0.1),
     "support": lambda small: OneClassSVM(nu=0.1),
-    "autoencoder": lambda small: small(contamination=0.1, max_iter=20),
+    "autoencoder": lambda small: small(
+        anomaly_score="learned", contamination=0.1, max_iter=20
+    ),
     "tuned": lambda small: TunedThresholdDetector(
         KernelDensity(), objective=FalseAlarmRate(0.1)
     ),

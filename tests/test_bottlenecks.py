@@ -458,6 +458,7 @@ def test_optimizers_that_do_not_scale_gradients_train_too(bottleneck, rate):
         latent_dim=2,
         optimizer="sgd",
         learning_rate=rate,
+        anomaly_score="reconstruction",
         max_iter=40,
         random_state=0,
     ).fit(rows)

@@ -59,13 +59,14 @@ def default_network():
 
 @pytest.fixture(autouse=True)
 def _trained_in_a_blink(request, monkeypatch):
-    """Give the other tests a small network and few epochs."""
+    """Give the other tests a small network, few epochs and a score of one program."""
     if "default_network" not in request.fixturenames:
         small = functools.partial(
             AutoencoderOutlierDetector,
             hidden_layer_sizes=(16,),
             latent_dim=4,
             max_iter=20,
+            anomaly_score="reconstruction",
         )
         for module in (score, detectors):
             monkeypatch.setattr(module, "AutoencoderOutlierDetector", small)
@@ -653,6 +654,7 @@ def test_markup_and_odd_names_do_nothing(capsys):
     data = wine()
     data["target"] = data["target"].replace({"sick": "[/]", "well": "[bold]ok"})
     data = data.rename(columns={"alcohol": "[red]alcohol[/red]"})
+    data.loc[0, "[red]alcohol[/red]"] = 100
     data.to_csv("[b]wine.csv", index=False)
     run("compare", "[b]wine.csv", "--label", "target")
     assert "[b]wine.csv: target = [/] is the outlier" in capsys.readouterr().out

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skae import AutoencoderOutlierDetector
-from skae.core import ball, blocks, gaussian, networks
+from skae.core import ball, blocks, gaussian, model, networks
 from skae.core.config import NetworkConfig
 from skae.core.scores import SCORES
 from skae.core.views import CODES
-from tests.helpers import bottleneck_for
+from tests.helpers import bottleneck_for, slow_but
 
 
 def fitted_parts(detector):
@@ -145,6 +145,22 @@ def test_scores_are_bit_equal_alone_in_any_batch_and_order(n_features, n_rows, d
     np.testing.assert_array_equal(
         detector.score_samples(X[start : start + 1]), scores[start : start + 1]
     )
+
+
+@pytest.mark.parametrize(
+    "case",
+    slow_but([("learned", 6)], [("learned", 6), ("learned", 8), ("combined", 30)]),
+)
+def test_gaps_and_explanations_are_bit_equal_in_any_batch(case, small):
+    score, n_features = case
+    rng = np.random.default_rng(n_features)
+    detector = small(anomaly_score=score, missing="mask", max_iter=1)
+    fitted = detector.fit(rng.normal(size=(200, n_features)))._model()
+    X = 3 * rng.normal(size=(1500, n_features)).astype(np.float32)
+    X[:, 1:][rng.random((1500, n_features - 1)) < 0.2] = np.nan
+    for function in (model.score_rows, model.explained):
+        by_part = [function(fitted, X[i : i + 100]) for i in range(0, 1500, 100)]
+        np.testing.assert_array_equal(function(fitted, X), np.concatenate(by_part))
 
 
 BIT_DETECTORS = {}

@@ -30,6 +30,13 @@ MAX_BLOCK_PRODUCTS = 2**23
 MAX_CALL_ROWS = 4096
 MAX_CALL_FLOATS = 2**20
 
+# A row must be rounded alike wherever it stands. Heights are multiples of the first,
+# since products of matrices treat the last rows of a block otherwise where they fill no
+# whole group. A call of few rows has the second number of blocks, of which it uses one:
+# a program for one block alone has no slices and is fused otherwise than one for many.
+LANES = 32
+FEW_BLOCKS = 2
+
 
 @dataclass(frozen=True)
 class Block:
@@ -99,19 +106,19 @@ class View:
     ----------
     measure : callable ``(rows, own) -> array``
         One entry, or one row of them, for each row of a :class:`Block`; ``own`` are the
-        statistics of :meth:`on_device`. One program is kept for each function, so it
-        must be made once, best at the top level of a module.
+        statistics of :meth:`on_device`. One program is kept for each function, or for
+        equal callables, so it must be made once, best at the top level of a module.
     needs_network : bool
         Whether the network is needed; otherwise one program serves all architectures.
     n_products : callable ``(width) -> int``
         Products that a row of this width costs beside those of the network.
     """
 
-    measure: Callable[[Block, Statistics], Array]
+    measure: Callable[[Block, Any], Array]
     needs_network: bool = True
     n_products: Callable[[int], int] = no_products
 
-    def on_device(self, statistics: Statistics, network: NetworkConfig) -> Statistics:
+    def on_device(self, statistics: Statistics, network: NetworkConfig) -> Any:
         """Statistics that ``measure`` needs, the ball aside."""
         del statistics, network
         return {}
@@ -126,11 +133,11 @@ class View:
 def _map_blocks(
     params: Any,
     around: Statistics,
-    own: Statistics,
+    own: Any,
     blocks: Array,
     n_used: Array,
     *,
-    measure: Callable[[Block, Statistics], Array],
+    measure: Callable[[Block, Any], Array],
     network: NetworkConfig | None,
     is_masked: bool,
 ) -> Array:
@@ -160,7 +167,7 @@ class _Program:
     network: NetworkConfig | None
     params: Any
     ball: Statistics
-    own: Statistics
+    own: Any
     height: int
     n_blocks: int
 
@@ -240,7 +247,7 @@ def _program(
     n_rows, width = X.shape
     height, n_blocks = _block_shape(view, max(width, network.n_features), network)
     if n_rows <= height:
-        n_blocks = 1
+        n_blocks = min(n_blocks, FEW_BLOCKS)
     around = ball.part(statistics)
     own = view.on_device(statistics, network)
     compiled_for = network if view.needs_network else None
@@ -260,6 +267,7 @@ def _block_shape(view: View, widest: int, network: NetworkConfig) -> tuple[int, 
         n_products += sum(max(part.n_parameters, part.n_products) for part in layers)
     height = MAX_BLOCK_PRODUCTS // max(1, n_products)
     height = np.clip(height, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
-    height = int(min(height, max(32, MAX_CALL_FLOATS // (16 * widest))))
+    height = int(min(height, max(LANES, MAX_CALL_FLOATS // (16 * widest))))
+    height -= height % LANES
     rows = min(MAX_CALL_ROWS, MAX_CALL_FLOATS // widest)
     return height, max(1, rows // height)

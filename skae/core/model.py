@@ -1,6 +1,6 @@
 """A fitted detector's parts, and what they say of rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from skae.core.gaussian import Statistics
 from skae.core.layers import Layer
 from skae.core.sample import Sample
 from skae.core.scores import SCORES
-from skae.core.scores.energy import Energy, Score, few
+from skae.core.scores.energy import Energy, Score, Several, few
 from skae.core.views import CODES, DECODED, RECONSTRUCTIONS, RESIDUALS
 
 # Usual errors below this share of their mean count as this much: a feature that is
@@ -110,26 +110,33 @@ def members_of(model: Model) -> list[tuple[Weights, Statistics]]:
 
 def energies(model: Model, X: Any) -> list[np.ndarray]:
     """Energies of rows by each member, float64 of shape (n, number of energies)."""
-    score, members = SCORES[model.score], members_of(model)
+    found = _by_energy(model, Several.roots, X)
+    return [np.square(roots[..., 0], dtype=np.float64) for roots in found]
 
-    def distance(energy: Energy, member: tuple[Weights, Statistics]) -> np.ndarray:
-        return apply(energy, X, *member, network=model.network)
 
-    shared = {
-        energy: distance(energy, members[0])
-        for energy in score.energies
-        if not energy.needs_network
-    }
+def _by_energy(
+    model: Model, view: Callable[[tuple[Energy, ...]], View], X: Any
+) -> list[np.ndarray]:
+    """Apply a view of energies for each member; arrays of (n, energy, entry).
+
+    One program for those that need the network, and one for those that do not.
+    """
+    members, all_energies = members_of(model), SCORES[model.score].energies
+    shared, own = (
+        [i for i, e in enumerate(all_energies) if e.needs_network is needs]
+        for needs in (False, True)
+    )
+
+    def told(chosen: list[int], member: tuple[Weights, Statistics]) -> np.ndarray:
+        several = view(tuple(all_energies[i] for i in chosen))
+        found = apply(several, X, *member, network=model.network)
+        return found.reshape(len(found), len(chosen), -1)
+
+    by_all = [told(shared, members[0])] if shared else []
+    order = np.argsort(shared + own)
     return [
-        np.square(
-            np.hstack(
-                [
-                    distance(energy, member) if energy.needs_network else shared[energy]
-                    for energy in score.energies
-                ]
-            ).astype(np.float64)
-        )
-        for member in members
+        np.concatenate([*by_all, *([told(own, m)] if own else [])], axis=1)[:, order]
+        for m in members
     ]
 
 
@@ -212,17 +219,22 @@ def explained(model: Model, X: Any) -> np.ndarray:
     Of a single energy its parts, in usual ones; of several the weighted sum of the
     logarithms of one plus that, so that what is odd by all of them comes first.
     """
+    blocks = batching.blocks(X, BLOCK_ROWS)
+    return _observed(np.concatenate([_parts(model, block) for block in blocks]), X)
+
+
+def _parts(model: Model, X: np.ndarray) -> np.ndarray:
     score, members = SCORES[model.score], members_of(model)
     of_network = usual_errors(model)
     found = np.zeros(X.shape)
-    for member in members:
-        weights = _weights(score, member[1])
-        usual = member[1].get(statistics.USUAL, np.ones((len(weights), 1)))
-        for energy, weight, mean in zip(score.energies, weights, usual, strict=True):
-            cells = apply(energy.by_column, X, *member, network=model.network)
-            cells = cells / (mean if energy.usual_parts else of_network)
-            found += weight * (np.log1p(cells) if len(weights) > 1 else cells)
-    return _observed(found / len(members), X)
+    by_member = _by_energy(model, Several.parts, X)
+    for cells, (_, kept) in zip(by_member, members, strict=True):
+        weights = _weights(score, kept)
+        usual = kept.get(statistics.USUAL, np.ones((len(weights), 1)))
+        for i, (energy, weight) in enumerate(zip(score.energies, weights, strict=True)):
+            part = cells[:, i] / (usual[i] if energy.usual_parts else of_network)
+            found += weight * (np.log1p(part) if len(weights) > 1 else part)
+    return found / len(members)
 
 
 def _weights(score: Score, found: Statistics) -> np.ndarray:

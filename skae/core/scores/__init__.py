@@ -12,8 +12,6 @@ from skae.core.scores.nearest import NEAREST
 from skae.core.scores.reconstruction import RECONSTRUCTION
 from skae.core.scores.subsets import SUBSETS
 
-# The energies of a score are computed one by one: compiled together, they share
-# sub-expressions that are rounded differently for one block and for many.
 SCORES: dict[str, Score] = {
     "reconstruction": Score((RECONSTRUCTION,)),
     "joint": Score((JOINT,)),

@@ -121,11 +121,6 @@ class Energy(View):
             return self.prepare(own)
         return {part.name: own[part.name] for part in self.keeps(own, network)}
 
-    @property
-    def by_column(self) -> View:
-        """View of the parts."""
-        return Parts(self.parts, self.needs_network, self.n_products, self)
-
     def declared(self, found: Statistics, network: NetworkConfig) -> list[Statistic]:
         """Declare what it keeps, by the names among the statistics of a detector."""
         return [
@@ -141,15 +136,49 @@ class Energy(View):
 
 
 @dataclass(frozen=True)
-class Parts(View):
-    """Parts of an energy, which share its statistics."""
+class _SideBySide:
+    """What functions of several energies say of rows, on an axis of its own."""
 
-    energy: Energy | None = None
+    functions: tuple[Callable[[Block, Statistics], Array], ...]
 
-    def on_device(self, statistics: Statistics, network: NetworkConfig) -> Statistics:
-        """Statistics of the energy."""
-        assert self.energy
-        return self.energy.on_device(statistics, network)
+    def __call__(self, rows: Block, own: tuple[Statistics, ...]) -> Array:
+        pairs = zip(self.functions, own, strict=True)
+        return jnp.stack([function(rows, mine) for function, mine in pairs], axis=1)
+
+
+@dataclass(frozen=True)
+class Several(View):
+    """Energies that one program measures: compiling it takes half of what theirs take.
+
+    Rows are pulled into the ball once for all of them.
+    """
+
+    energies: tuple[Energy, ...] = ()
+
+    @classmethod
+    def roots(cls, energies: tuple[Energy, ...]) -> "Several":
+        """View of the roots of the energies."""
+        return cls._of(energies, tuple(energy.measure for energy in energies))
+
+    @classmethod
+    def parts(cls, energies: tuple[Energy, ...]) -> "Several":
+        """View of what each column adds to each energy."""
+        return cls._of(energies, tuple(energy.parts for energy in energies))
+
+    @classmethod
+    def _of(cls, energies: tuple[Energy, ...], functions: tuple[Any, ...]) -> "Several":
+        return cls(
+            _SideBySide(functions),
+            any(energy.needs_network for energy in energies),
+            lambda width: sum(energy.n_products(width) for energy in energies),
+            energies,
+        )
+
+    def on_device(
+        self, statistics: Statistics, network: NetworkConfig
+    ) -> tuple[Statistics, ...]:
+        """Statistics of each energy."""
+        return tuple(energy.on_device(statistics, network) for energy in self.energies)
 
 
 def shaped(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Statistic, ...]:
