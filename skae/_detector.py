@@ -603,8 +603,9 @@ class AutoencoderOutlierDetector(
         """How well the network restores rows from noisy copies; higher is better.
 
         A figure of fit without labels, to compare architectures, losses and training
-        parameters. It is minus the median over rows of the mean squared error, in
-        training variances, with Gaussian noise of fixed size and seed on the rows.
+        parameters; ``anomaly_score`` and ``contamination`` hardly move it. It is minus
+        the median over rows of the mean squared error, in training variances, with
+        Gaussian noise of fixed size and seed on the rows.
         The identity network scores badly, and outliers among the rows hardly count.
 
         Parameters

@@ -246,6 +246,26 @@ def test_few_rows_have_units_of_other_folds(monkeypatch, small, rng):
     assert np.isfinite(detector.score_samples(rows)).all()
 
 
+@pytest.mark.parametrize("told", [{"contamination": 0.1}, {"trim": 0.25}])
+def test_gross_values_make_no_units_of_what_is_left_out(told, small, rng):
+    # Left out of the training, they leave too few rows for units without folds.
+    rows = rng.normal(size=(200, 4))
+    rows[:3, 0] = 1e6
+    detector = small(anomaly_score="learned", **told).fit(rows)
+    scores = detector.score_samples(rows)
+    assert scores[:3].max() < scores[3:].min()
+    assert len(np.unique(scores[3:])) > 190
+    assert detector.predict(np.full((1, 4), 20.0)) == -1
+
+
+def test_explanations_of_what_never_varies_are_finite(small):
+    rows = np.zeros((200, 4))
+    rows[:2] = 1
+    detector = small(anomaly_score="learned").fit(rows)
+    for reasons in detector.explain(rows[[0, 5]], 4):
+        assert np.isfinite([part for _, part in reasons]).all()
+
+
 def test_a_few_unnoticed_outliers_do_not_ruin_the_default(rng):
     rows, outliers = rng.normal(size=(500, 6)), rng.normal(size=(25, 6)) + 5
     detector = AutoencoderOutlierDetector(random_state=0)

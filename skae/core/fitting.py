@@ -30,7 +30,7 @@ from skae.core.model import (
 from skae.core.optimizers import init_optimizer
 from skae.core.sample import Sample
 from skae.core.scores import SCORES
-from skae.core.splitting import Split, features_of, split_off
+from skae.core.splitting import Split, features_of, split_off, trusted
 from skae.core.statistics import fitted_units
 from skae.core.views import REPRESENTATION
 
@@ -168,10 +168,14 @@ def fitted_model(plan: Plan, split: Split, members: list[Member]) -> Model:
 
 
 class OutOfFold(NamedTuple):
-    """Energies of each row where it was left out, and the number of its fold."""
+    """Energies of each row where it was left out, and the number of its fold.
+
+    ``is_trusted`` says which rows are not left out by all folds, as suspects.
+    """
 
     energies: np.ndarray
     fold: np.ndarray
+    is_trusted: np.ndarray
 
 
 def needs_folds(plan: Plan, split: Split) -> bool:
@@ -201,7 +205,8 @@ def cross_fit(plan: Plan, rows: Rows, model: Model, *, seed: int) -> OutOfFold:
         part = measured(plan.network, plan.score, split.sample, [member.weights])
         (found[fold],) = energies(part, batching.take(rows.X, fold))
         number[fold] = i
-    return OutOfFold(found, number)
+    is_trusted = np.isin(np.arange(n_rows), trusted(plan, rows, whole))
+    return OutOfFold(found, number, is_trusted)
 
 
 def in_units_of(
@@ -210,13 +215,13 @@ def in_units_of(
     """Return the model with its units, and scores of the rows as if they were new.
 
     Units are those of ``model``, which depend on how well the training rows were
-    learnt; or they are made of energies of rows in other folds.
+    learnt; or they are made of energies of trusted rows in other folds.
     """
-    score, (found, number) = SCORES[model.score], out_of_fold
+    score, (found, number, is_trusted) = SCORES[model.score], out_of_fold
     merge, members = score.combination.merge, members_of(model)
     if not score.needs_new_rows:
         return model, -merge(found, members[0][1])
-    scores = np.empty(len(found))
+    scores, weight = np.empty(len(found)), weight * is_trusted
     for i in np.unique(number):
         own = number == i
         units = fitted_units(score, found[~own], weight[~own], sample)

@@ -13,12 +13,16 @@ from skae.core.gaussian import Statistics
 from skae.core.layers import Layer
 from skae.core.sample import Sample
 from skae.core.scores import SCORES
+from skae.core.scores.combining import NOISE_FLOOR
 from skae.core.scores.energy import Energy, Score, Several, few
 from skae.core.views import CODES, DECODED, RECONSTRUCTIONS, RESIDUALS
 
 # Usual errors below this share of their mean count as this much: a feature that is
 # always restored exactly would make every other row infinitely abnormal.
 ERROR_FLOOR = 1e-3
+
+# Parts above this would overflow in float32.
+LARGEST = np.finfo(np.float32).max
 
 # Noise of the denoising score in training standard deviations, its seed, and how many
 # rows are held in memory at a time.
@@ -232,7 +236,8 @@ def _parts(model: Model, X: np.ndarray) -> np.ndarray:
         weights = _weights(score, kept)
         usual = kept.get(statistics.USUAL, np.ones((len(weights), 1)))
         for i, (energy, weight) in enumerate(zip(score.energies, weights, strict=True)):
-            part = cells[:, i] / (usual[i] if energy.usual_parts else of_network)
+            part = np.minimum(cells[:, i], LARGEST, dtype=np.float64)
+            part = part / (usual[i] if energy.usual_parts else of_network)
             found += weight * (np.log1p(part) if len(weights) > 1 else part)
     return found / len(members)
 
@@ -245,10 +250,10 @@ def _weights(score: Score, found: Statistics) -> np.ndarray:
 
 
 def usual_errors(model: Model) -> np.ndarray:
-    """Mean squared residual of each feature on training rows, at least a floor."""
+    """Mean squared residual of each feature on training rows, more than noise."""
     usual = model.statistics["feature_error"].mean(axis=0)
-    floor = max(ERROR_FLOOR * usual.mean(), np.finfo(np.float32).tiny)
-    return np.maximum(usual, floor)
+    noise = NOISE_FLOOR * np.square(model.statistics["scale"][0], dtype=np.float64)
+    return np.maximum(np.maximum(usual, ERROR_FLOOR * usual.mean()), noise)
 
 
 def denoising_score(model: Model, X: Any) -> float:

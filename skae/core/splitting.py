@@ -65,9 +65,7 @@ def split_off(
     ``whole`` are the statistics of a model of all rows, if these are a part of them.
     """
     n_rows, n_features = rows.X.shape
-    if plan.trim > 0:
-        trusted = gaussian.part(whole or {}, robust.PREFIX)
-        order = order[_trusted(rows.select(order), 1 - plan.trim, trusted)]
+    order = order[trusted(plan, rows.select(order), whole or {})]
     n_new = _n_new(len(order)) if wants_new else 0
     trained = order[n_new:]
     train = rows if len(trained) == n_rows else rows.select(np.sort(trained))
@@ -101,23 +99,26 @@ def split_stream(plan: Plan, train: Rows, sample: Rows) -> Split:
     return Split(train, None, Sample(*sample, around, {}, n_new, contaminated))
 
 
-def _trusted(rows: Rows, share: float, trusted: Statistics) -> np.ndarray:
-    """Return indices of the share of the rows that look normal together.
+def trusted(plan: Plan, rows: Rows, whole: Statistics) -> np.ndarray:
+    """Return indices of the rows that are not left out: those normal together.
 
-    Normal is what the Gaussian ``trusted`` says, or, if it is empty, one that these
-    rows make.
+    Normal is what the Gaussian of the model ``whole`` says, or, if it has none, one
+    that these rows make.
     """
+    if plan.trim == 0:
+        return np.arange(rows.X.shape[0])
+    share, center = 1 - plan.trim, gaussian.part(whole, robust.PREFIX)
     sample = slice(robust.sample_size(rows.X.shape[1]))
     X, weight = batching.take(rows.X, sample), rows.weight[sample]
     around = ball.fit(X, weight)
-    if not trusted:
+    if not center:
         u = ball.standardised(X.astype(np.float64), around)
         kept = robust.concentrate(gaussian.completed(u, weight), weight, share)
-        trusted = gaussian.fit(u[kept], weight[kept])
+        center = gaussian.fit(u[kept], weight[kept])
     energies = np.concatenate(
         [
             gaussian.energies(
-                ball.standardised(block.astype(np.float64), around), trusted
+                ball.standardised(block.astype(np.float64), around), center
             )
             for block in batching.blocks(rows.X, BLOCK_ROWS)
         ]

@@ -12,8 +12,9 @@ from skae.core.sample import Restored, Sample
 from skae.core.scores.energy import Score, Statistic, Usual, few
 from skae.core.views import REPRESENTATION
 
-# Rows whose parts are usual, and the smallest usual part beside the mean one.
-USUAL, N_USUAL, USUAL_FLOOR = "usual_parts", 512, 1e-3
+# Rows whose parts are usual, and the smallest usual part beside the mean one, and
+# beside a squared training deviation.
+USUAL, N_USUAL, USUAL_FLOOR, SMALLEST = "usual_parts", 512, 1e-3, 1e-6
 
 
 def unit_rows(width: int) -> int:
@@ -96,7 +97,7 @@ def usual_parts(score: Score, sample: Sample, shared: Statistics) -> Statistics:
         if energy.usual_parts:
             mean[:] = energy.usual_parts(few, energy.part(shared)).mean(axis=0)
     floor = USUAL_FLOOR * means.mean(axis=1, keepdims=True)
-    return {USUAL: np.maximum(means, np.maximum(floor, np.finfo(np.float32).tiny))}
+    return {USUAL: np.maximum(means, np.maximum(floor, SMALLEST))}
 
 
 def fitted_units(
