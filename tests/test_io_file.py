@@ -563,7 +563,7 @@ print(kills)
 """
 
 
-@pytest.mark.parametrize("n_kills", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [8, pytest.param(200, marks=pytest.mark.slow)])
 def test_killed_writers_leave_a_whole_file(n_kills, small, tmp_path):
     import pickle
 
