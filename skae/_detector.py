@@ -234,9 +234,9 @@ class AutoencoderOutlierDetector(
         Share of the training rows suspected as outliers and left out of training and
         statistics, in [0, 0.5): those farthest, in Mahalanobis distance, from the
         others [2]_. The threshold still sees them. "auto": 0 with
-        ``contamination="auto"``, else 0.1 more than ``contamination``, but at most
-        0.45. On clean rows trimming costs detection. ``partial_fit`` takes "auto" for
-        0.
+        ``contamination="auto"``, else twice ``contamination``, but at most 0.1 more
+        than it and at most 0.45. On clean rows trimming costs detection.
+        ``partial_fit`` takes "auto" for 0.
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches, noise and held-out rows. None takes fresh entropy
         and leaves NumPy's global generator alone.

@@ -31,7 +31,8 @@ CHOICES = {
 }
 
 
-# What trim="auto" leaves out beyond the share of outliers, and at most.
+# What trim="auto" leaves out beyond the share of outliers, which it doubles at most,
+# and the largest share in all.
 MORE, LARGEST_TRIM = 0.1, 0.45
 
 
@@ -108,7 +109,8 @@ def _trim(parameters):
         return parameters["trim"]
     if parameters["contamination"] == "auto":
         return 0.0
-    return min(parameters["contamination"] + MORE, LARGEST_TRIM)
+    share = parameters["contamination"]
+    return min(share + min(share, MORE), LARGEST_TRIM)
 
 
 def _network(parameters, n_features):

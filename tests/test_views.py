@@ -194,7 +194,13 @@ def test_a_fit_knows_what_it_was_told(blobs, small, contamination):
 
 @pytest.mark.parametrize(
     ("contamination", "trim", "left_out"),
-    [("auto", "auto", 0.0), (0.05, "auto", 0.15), (0.5, "auto", 0.45), (0.05, 0, 0.0)],
+    [
+        ("auto", "auto", 0.0),
+        (0.05, "auto", 0.1),
+        (0.3, "auto", 0.4),
+        (0.5, "auto", 0.45),
+        (0.05, 0, 0.0),
+    ],
 )
 def test_trim_follows_what_is_told(blobs, small, contamination, trim, left_out):
     rows = np.asarray(blobs[0])[:160]
