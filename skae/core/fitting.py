@@ -205,7 +205,9 @@ def cross_fit(plan: Plan, rows: Rows, model: Model, *, seed: int) -> OutOfFold:
         part = measured(plan.network, plan.score, split.sample, [member.weights])
         (found[fold],) = energies(part, batching.take(rows.X, fold))
         number[fold] = i
-    is_trusted = np.isin(np.arange(n_rows), trusted(plan, rows, whole))
+    is_trusted = np.ones(n_rows, bool)
+    if plan.trim > 0:
+        is_trusted = np.isin(np.arange(n_rows), trusted(rows, plan.trim, whole))
     return OutOfFold(found, number, is_trusted)
 
 

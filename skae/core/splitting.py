@@ -65,7 +65,8 @@ def split_off(
     ``whole`` are the statistics of a model of all rows, if these are a part of them.
     """
     n_rows, n_features = rows.X.shape
-    order = order[trusted(plan, rows.select(order), whole or {})]
+    if plan.trim > 0:
+        order = order[trusted(rows.select(order), plan.trim, whole or {})]
     n_new = _n_new(len(order)) if wants_new else 0
     trained = order[n_new:]
     train = rows if len(trained) == n_rows else rows.select(np.sort(trained))
@@ -99,15 +100,13 @@ def split_stream(plan: Plan, train: Rows, sample: Rows) -> Split:
     return Split(train, None, Sample(*sample, around, {}, n_new, contaminated))
 
 
-def trusted(plan: Plan, rows: Rows, whole: Statistics) -> np.ndarray:
-    """Return indices of the rows that are not left out: those normal together.
+def trusted(rows: Rows, trim: float, whole: Statistics) -> np.ndarray:
+    """Return indices of all rows but the share ``trim``: those normal together.
 
     Normal is what the Gaussian of the model ``whole`` says, or, if it has none, one
     that these rows make.
     """
-    if plan.trim == 0:
-        return np.arange(rows.X.shape[0])
-    share, center = 1 - plan.trim, gaussian.part(whole, robust.PREFIX)
+    share, center = 1 - trim, gaussian.part(whole, robust.PREFIX)
     sample = slice(robust.sample_size(rows.X.shape[1]))
     X, weight = batching.take(rows.X, sample), rows.weight[sample]
     around = ball.fit(X, weight)
