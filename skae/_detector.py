@@ -11,10 +11,10 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import check_array
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae import thresholds
+from skae._available import only_if
 from skae._callbacks import CallbackSupportMixin, with_callbacks
 from skae._frames import like_frame
 from skae._html import ParameterHelpMixin
@@ -38,11 +38,12 @@ from skae._validation import (
     check_range,
     check_sample_weight,
     generator_of,
+    worded,
 )
 
 
-def _is_generative(detector):
-    """Whether codes have a prior to draw from."""
+def _check_prior(detector):
+    """Refuse to sample where codes have no prior to draw from."""
     from skae.core.bottlenecks import BOTTLENECKS
 
     fitted = getattr(detector, "architecture_", {})
@@ -53,17 +54,15 @@ def _is_generative(detector):
             "sample needs codes with a prior: 'bottleneck' must be "
             f"{' or '.join(map(repr, generative))}. Got {bottleneck!r}."
         )
-    return True
 
 
-def _learns_from_streams(detector):
-    """Whether there is a ``partial_fit``: what is trimmed takes all rows to tell."""
+def _check_trim(detector):
+    """Refuse ``partial_fit`` where rows are trimmed: that takes all rows to tell."""
     if detector.trim not in (0, "auto"):
         raise AttributeError(
             "partial_fit does not trim, since a batch does not tell what is normal: "
             f"'trim' must be 'auto' or 0. Got {detector.trim!r}."
         )
-    return True
 
 
 class AutoencoderOutlierDetector(
@@ -487,7 +486,7 @@ class AutoencoderOutlierDetector(
         data = self._validate(X, reset=True)
         weight = check_sample_weight(sample_weight, data)
         if X_val is not None:
-            X_val = self._validate(X_val)
+            X_val = self._validate_held_out(X_val)
         metadata = {"sample_weight": sample_weight}
         reported = {"X": X, "y": y, "metadata": metadata}
         with self._on_device():
@@ -498,7 +497,7 @@ class AutoencoderOutlierDetector(
         self.__dict__.update(attributes)
         return self
 
-    @available_if(_learns_from_streams)
+    @only_if(_check_trim)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Train on from a batch of rows, in one pass. There unless ``trim`` is above 0.
 
@@ -668,9 +667,9 @@ class AutoencoderOutlierDetector(
                 f"code. Got {Z.shape[1]}."
             )
         with self._on_device():
-            return model.decode(fitted, Z).astype(np.float64)
+            return model.decode(fitted, Z)
 
-    @available_if(_is_generative)
+    @only_if(_check_prior)
     def sample(self, n_samples=1, random_state=None):
         """Draw new rows. Only there with a variational or adversarial bottleneck.
 
@@ -934,15 +933,16 @@ class AutoencoderOutlierDetector(
                 ensure_min_samples=min_rows or (2 if reset else 1),
             )
         except ValueError as error:
-            # scikit-learn would recommend other estimators.
-            if not str(error).startswith("Input X contains NaN"):
-                raise
-            raise ValueError(
-                "Input X contains NaN. With missing='mask' these are missing cells."
-            ) from None
+            raise worded(error, X) from None
         if masks:
             check_observed(X)
         return X
+
+    def _validate_held_out(self, X_val):
+        try:
+            return self._validate(X_val)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"X_val is refused. {error}") from None
 
     def _feature_errors(self, X, *, normalize):
         from skae.core import model

@@ -10,14 +10,21 @@ from sklearn.exceptions import ConvergenceWarning
 from skae import thresholds
 from skae._callbacks import EpochReporter, inside_search
 from skae._validation import generator_of
-from skae.core import fitting, splitting
+from skae.core import fitting, splitting, spread
 from skae.core.batching import Rows
 from skae.core.fitting import Member
 from skae.core.losses import LOSSES
-from skae.core.model import has_collapsed, score_rows, unstack
+from skae.core.model import has_collapsed, lost_ratio, score_rows, unstack
 
-# Share of held-out rows below the threshold with contamination="auto".
+# Share of new normal rows below the threshold with contamination="auto".
 AUTO_FALSE_ALARMS = 0.05
+
+# Share of the rows of X_val outside of the ball of X from which on users are warned.
+FAR_SHARE = 0.9
+
+# Squared errors of restored rows, beside the rows' squares, from which on the network is
+# lost.
+LOST = 1e3
 
 # Spread of columns, in raw units, outside of which users are warned.
 SPREAD = (0.01, 100.0)
@@ -39,15 +46,23 @@ def fit(estimator, plan, X, sample_weight, X_val, *, reported):
     if X_val is not None:
         check_values(plan.training.loss, X_val, "X_val")
         _warn_of_few(X_val)
-    seeds, previous = seeds_and_previous(estimator, plan, estimator.warm_start)
+    _warn_of_zeros_and_ones(reported["y"])
+    continued_by = "warm_start=True" if estimator.warm_start else None
+    seeds, previous = seeds_and_previous(estimator, plan, continued_by)
+    shift = shift_of(estimator, plan, rows, is_first=previous[0] is None)
+    rows = Rows(spread.shifted(rows.X, shift), rows.weight)
+    if X_val is not None:
+        X_val = spread.shifted(X_val, shift)
     split = splitting.split_rows(plan, rows, X_val, seed=seeds[0])
-    warn_of_spread(estimator, split)
+    if X_val is not None:
+        _warn_of_far(X_val, split.sample.ball)
     make = partial(
         attributes,
         plan,
         rows,
         split,
         seeds,
+        shift=shift,
         contamination=estimator.contamination,
         keeps_optimizer=estimator.warm_start,
     )
@@ -55,8 +70,22 @@ def fit(estimator, plan, X, sample_weight, X_val, *, reported):
     reporter = EpochReporter(estimator, reported, n_epochs * (len(seeds) - 1))
     members = _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs)
     fitted = make(members, is_last=True)
+    warn_if_lost(fitted, members)
     reporter.end(fitted)
     return fitted
+
+
+def shift_of(estimator, plan, rows, *, is_first):
+    """How far rows are shifted before they are cast: as far as the network knows them.
+
+    The first rows of all say how far, and whether they are fit to train on.
+    """
+    if not is_first:
+        kept = estimator.statistics_
+        return {spread.SHIFT: kept[spread.SHIFT]} if spread.SHIFT in kept else {}
+    found = spread.measure(rows)
+    _warn_of_spread(estimator, found.scale)
+    return spread.shift_of(found, plan)
 
 
 def check_values(loss, X, name):
@@ -89,9 +118,12 @@ def _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs):
         member = fitting.train_member(
             plan, split, seed=seed, previous=start, on_epoch=on_epoch
         )
+        has_learnt = bool(member.history["loss"])
+        if member.ending == "interrupted" and not (has_learnt or members):
+            raise KeyboardInterrupt
         warn_of_ending(member.ending)
         # An ensemble goes without a network that was interrupted or never learnt.
-        unfinished = member.ending == "interrupted" or not member.history["loss"]
+        unfinished = member.ending == "interrupted" or not has_learnt
         if not (unfinished and members):
             members.append(member)
         if member.ending == "interrupted" or reporter.stopped:
@@ -99,23 +131,28 @@ def _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs):
     return members
 
 
-def seeds_and_previous(estimator, plan, continues):
-    """Seeds of the split and of every member, and the members to continue from."""
-    n_members = estimator.n_estimators
-    if not (continues and hasattr(estimator, "weights_")):
+def seeds_and_previous(estimator, plan, continued_by):
+    """Seeds of the split and of every member, and the members to continue from.
+
+    ``continued_by`` is what asks to continue, None if nothing does.
+    """
+    n_members = int(estimator.n_estimators)
+    if continued_by is None or not hasattr(estimator, "weights_"):
         generator = generator_of(estimator.random_state)
         return generator.randint(2**31 - 1, size=1 + n_members), [None] * n_members
-    shape = dict(vars(plan.network))
-    if shape != estimator.architecture_:
+    shape, fitted = dict(vars(plan.network)), estimator.architecture_
+    changed = [name for name in shape if shape[name] != fitted[name]]
+    if changed:
+        name = changed[0]
         raise ValueError(
-            "warm_start=True continues the fitted network, whose shape must stay "
-            f"{estimator.architecture_}. Got {shape}."
+            f"{continued_by} trains on a fitted network, whose {name!r} must stay "
+            f"{fitted[name]!r}. Got {shape[name]!r}."
         )
     weights = unstack(estimator.weights_)
     if n_members != len(weights):
         raise ValueError(
-            "warm_start=True continues the fitted networks, so 'n_estimators' must "
-            f"stay {len(weights)}. Got {n_members}."
+            f"{continued_by} trains on fitted networks, so 'n_estimators' must stay "
+            f"{len(weights)}. Got {n_members}."
         )
     leaves = estimator._optimizer_leaves or [[]] * n_members
     return estimator._seeds, [
@@ -131,11 +168,12 @@ def attributes(
     seeds,
     members,
     *,
+    shift,
     contamination,
     keeps_optimizer,
     is_last=False,
 ):
-    """Fitted attributes that the trained members make.
+    """Fitted attributes that the trained members make of shifted rows.
 
     The last ones of a training are worth a look at the codes, and scores of rows as
     if they were new where none are held out; otherwise training scores stand in.
@@ -152,7 +190,7 @@ def attributes(
     if scores is None:
         scores = score_rows(model, calibration.X)
     if contamination == "auto":
-        offset = thresholds.contamination_offset(
+        offset = thresholds.expected_offset(
             scores, AUTO_FALSE_ALARMS, calibration.weight
         )
     else:
@@ -163,7 +201,7 @@ def attributes(
     return {
         "architecture_": dict(vars(model.network)),
         "weights_": model.weights,
-        "statistics_": model.statistics,
+        "statistics_": model.statistics | shift,
         "fitted_score_": model.score,
         "offset_": offset,
         "calibration_scores_": thresholds.calibration_sample(scores),
@@ -183,9 +221,19 @@ def _cross_fitted(plan, rows, model, sample, seed):
     try:
         out_of_fold = fitting.cross_fit(plan, rows, model, seed=seed)
     except KeyboardInterrupt:
-        warn_of_ending("interrupted")
+        if inside_search():
+            raise
+        _warn(
+            "The fit was interrupted while rows were scored by networks that have not "
+            "seen them. Threshold and p-values rest on scores of training rows, so "
+            "that more new rows are flagged: calibrate on rows of your own.",
+            ConvergenceWarning,
+        )
         return model, None
-    return fitting.in_units_of(model, out_of_fold, rows.weight, sample)
+    model, scores = fitting.in_units_of(model, out_of_fold, rows.weight, sample)
+    # Other networks may restore rows better, where nothing but luck tells them apart.
+    high, low = np.median(scores), np.median(score_rows(model, rows.X))
+    return model, scores if high <= low else scores - high + low
 
 
 def _warn(message, category=UserWarning):
@@ -198,6 +246,19 @@ def _warn(message, category=UserWarning):
     warnings.warn(message, category, stacklevel=level)
 
 
+def _warn_of_zeros_and_ones(y):
+    """Warn of labels that a search would take the wrong way round."""
+    if y is None or not inside_search():
+        return
+    labels = np.asarray(y)
+    is_number = labels.dtype.kind in "biuf"
+    if is_number and set(np.unique(labels).tolist()) == {0, 1}:
+        _warn(
+            "y holds 0 and 1. Scorers take +1 for inliers and -1 for outliers: where 1 "
+            "marks outliers, pass np.where(y == 1, -1, 1)."
+        )
+
+
 def _warn_of_few(X_val):
     if X_val.shape[0] < splitting.MIN_HELD_OUT:
         _warn(
@@ -206,11 +267,22 @@ def _warn_of_few(X_val):
         )
 
 
-def warn_of_spread(estimator, split):
-    """Warn of columns that are too narrow or too wide to train on."""
-    scale = split.sample.ball["scale"]
+def _warn_of_far(X_val, around):
+    """Warn of rows held out that are nowhere near those that train."""
+    n_far, n_seen = splitting.count_outside(X_val, around)
+    if n_far > FAR_SHARE * n_seen:
+        _warn(
+            f"{n_far} of {n_seen} rows of X_val are farther from the mean than any row "
+            "of X. Was X_val left unscaled? In a Pipeline, transform_input=['X_val'] "
+            "passes it through the steps in front."
+        )
+
+
+def _warn_of_spread(estimator, scale):
+    """Warn of columns that vary, but too little or too much to train on."""
     names = getattr(estimator, "feature_names_in_", range(len(scale)))
-    outside = np.flatnonzero((scale < SPREAD[0]) | (scale > SPREAD[1]))
+    is_narrow = (scale > 0) & (scale < SPREAD[0])
+    outside = np.flatnonzero(is_narrow | (scale > SPREAD[1]))
     if len(outside):
         first = outside[0]
         more = f" (and {len(outside) - 1} more)" if len(outside) > 1 else ""
@@ -218,6 +290,20 @@ def warn_of_spread(estimator, split):
             f"Column {names[first]}{more} has standard "
             f"deviation {scale[first]:.3g}, outside {SPREAD[0]} to {SPREAD[1]}. "
             "Training needs columns of similar scale: put a StandardScaler in front."
+        )
+
+
+def warn_if_lost(fitted, members):
+    """Warn of a network that restores rows far worse than zeros would."""
+    if all(member.ending == "diverged" for member in members):
+        return
+    ratio = lost_ratio(fitted["statistics_"])
+    if ratio > LOST:
+        _warn(
+            f"Training diverged: squared errors of the restored rows are {ratio:.2g} "
+            "times those of zeros in their place. A smaller learning_rate or scaled "
+            "columns may help.",
+            ConvergenceWarning,
         )
 
 

@@ -93,7 +93,7 @@ def make_plan(parameters, n_features):
         ),
         score=parameters["anomaly_score"],
         trim=_trim(parameters),
-        validation_fraction=parameters["validation_fraction"],
+        validation_fraction=float(parameters["validation_fraction"]),
         max_epochs=int(parameters["max_iter"]) if is_told else None,
         patience=parameters["n_iter_no_change"]
         if parameters["early_stopping"]
@@ -106,10 +106,10 @@ def make_plan(parameters, n_features):
 def _trim(parameters):
     """Share of the rows to leave out: more than what is told, as none tells which."""
     if parameters["trim"] != "auto":
-        return parameters["trim"]
+        return float(parameters["trim"])
     if parameters["contamination"] == "auto":
         return 0.0
-    share = parameters["contamination"]
+    share = float(parameters["contamination"])
     return min(share + min(share, MORE), LARGEST_TRIM)
 
 

@@ -103,7 +103,8 @@ class OrAuto:
 
     def wanted(self, value: Any) -> str:
         # Who passes a number does not mean "auto".
-        also = "'auto' or " if isinstance(value, str) else ""
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        also = "" if is_number else "'auto' or "
         return also + self.other.wanted(value)
 
 

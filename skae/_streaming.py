@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skae import _fitting
-from skae.core import fitting, memory, reservoir, splitting
+from skae.core import fitting, memory, reservoir, splitting, spread
 from skae.core.batching import Rows
 from skae.core.reservoir import Reservoir, empty_reservoir
 from skae.core.splitting import MIN_HELD_OUT
@@ -20,17 +20,20 @@ def partial_fit(estimator, plan, X, sample_weight):
     # Any pass may be the last, so the learning rate does not decay.
     training = replace(plan.training, learning_rate_schedule="constant")
     plan = replace(plan, training=training, max_epochs=1, patience=None)
-    seeds, previous = _fitting.seeds_and_previous(estimator, plan, True)
+    seeds, previous = _fitting.seeds_and_previous(estimator, plan, "partial_fit")
     stream = getattr(estimator, "_stream", None)
     _check_enough(rows, stream, previous)
+    is_first = previous[0] is None
+    shift = _fitting.shift_of(estimator, plan, rows, is_first=is_first)
+    rows = Rows(spread.shifted(rows.X, shift), rows.weight)
     sample, held_out, train = _deal(rows, plan, stream, seeds[0])
     split = splitting.split_stream(plan, train, sample.rows)
-    if previous[0] is None:
-        _fitting.warn_of_spread(estimator, split)
-    members = previous
+    members, n_seen = previous, sample.n_seen + held_out.n_seen
     if train.X.shape[0]:
         members = [
-            fitting.train_member(plan, split, seed=seed, previous=start)
+            fitting.train_member(
+                plan, split, seed=seed, previous=start, n_done=n_seen
+            )
             for seed, start in zip(seeds[1:], previous, strict=True)
         ]
         for member in members:
@@ -43,9 +46,11 @@ def partial_fit(estimator, plan, X, sample_weight):
         split,
         seeds,
         members,
+        shift=shift,
         contamination=estimator.contamination,
         keeps_optimizer=True,
     )
+    _fitting.warn_if_lost(attributes, members)
     return attributes | {"_stream": _as_arrays(sample, held_out)}
 
 

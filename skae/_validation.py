@@ -1,6 +1,6 @@
 """Checks of parameters and weights, with messages in scikit-learn's form."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from sklearn.utils import (
 )
 
 from skae._ranges import Range, Registered
+
+# Weights below this share of the largest count as much.
+SMALLEST_WEIGHT = 1e-12
 
 # Rows that are looked at in one go.
 BLOCK_ROWS = 4096
@@ -88,6 +91,34 @@ def check_scores(scores: Any) -> np.ndarray:
     return scores
 
 
+def worded(error: ValueError, X: Any) -> ValueError:
+    """Return the error of a table that scikit-learn refuses, with what helps here."""
+    message = str(error)
+    if message.startswith("Input X contains NaN"):
+        # scikit-learn would recommend other estimators.
+        message = "Input X contains NaN. With missing='mask' these are missing cells."
+    elif message.startswith("could not convert string to float"):
+        for name, value in _texts(X):
+            message = (
+                f"Column {name!r} of X holds text, such as {value!r:.40}. Encode it "
+                "first: by a OneHotEncoder in a ColumnTransformer, say."
+            )
+            break
+    return ValueError(message)
+
+
+def _texts(X: Any) -> Iterator[tuple[Any, Any]]:
+    """Names of columns and their values that are no numbers, column by column."""
+    table = np.asarray(X, dtype=object)
+    names = getattr(X, "columns", range(table.shape[1]))
+    for name, column in zip(names, table.T, strict=True):
+        for value in column:
+            try:
+                float(value)
+            except (TypeError, ValueError):
+                yield name, value
+
+
 def check_observed(X: Any) -> None:
     """Refuse a table, of which cells may be NaN, with a row of nothing else."""
     for start in range(0, X.shape[0], BLOCK_ROWS):
@@ -110,11 +141,13 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
     if sample_weight is None:
         # All the same: one number in memory.
         return np.broadcast_to(1.0, X.shape[0])
+    if np.ndim(sample_weight) != 1:
+        raise ValueError(
+            f"sample_weight must be 1D array. Got {np.ndim(sample_weight)}D array."
+        )
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
-    if weight.ndim != 1:
-        raise ValueError(f"sample_weight must be 1D array. Got {weight.ndim}D array.")
     check_consistent_length(X, weight)
     if (weight < 0).any():
         raise ValueError(
@@ -123,6 +156,8 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
         )
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    # Twice, so that neither tiny nor huge weights leave float64's range.
+    # By the largest first, so that neither tiny nor huge weights leave float64's range;
+    # what is next to nothing beside it, or would be 0 in float32, is as little.
     weight = weight / weight.max()
+    weight[weight > 0] = np.maximum(weight[weight > 0], SMALLEST_WEIGHT)
     return weight / weight[weight > 0].mean()

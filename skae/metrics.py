@@ -121,7 +121,7 @@ class AlarmCost:
         outlier = self._outliers(y_true, alarm)
         false_alarms = np.count_nonzero(alarm & ~self._reach(outlier))
         missed = np.count_nonzero(outlier & ~self._reach(alarm))
-        return float(self.false_alarm * false_alarms + self.missed * missed)
+        return float(self._total(false_alarms, missed))
 
     def curve(self, y_true, scores):
         """Cost at every threshold that makes a difference, in O(n log n).
@@ -150,7 +150,7 @@ class AlarmCost:
         )
         false_alarms = thresholds.count_below(scores[~self._reach(outlier)], candidates)
         missed = outlier.sum() - thresholds.count_below(lowest[outlier], candidates)
-        return candidates, self.false_alarm * false_alarms + self.missed * missed
+        return candidates, self._total(false_alarms, missed)
 
     def _outliers(self, y_true, other):
         outlier = check_labels(y_true) == -1
@@ -161,8 +161,12 @@ class AlarmCost:
         """Whether one of ``rows`` is within the tolerance of each row."""
         return maximum_filter1d(rows, self._width(rows), mode="constant", cval=False)
 
+    def _total(self, false_alarms, missed):
+        # Narrow numbers of NumPy would overflow.
+        return float(self.false_alarm) * false_alarms + float(self.missed) * missed
+
     def _width(self, rows):
-        return 2 * min(self.tolerance, len(rows)) + 1
+        return 2 * min(int(self.tolerance), len(rows)) + 1
 
 
 def make_outlier_scorer(

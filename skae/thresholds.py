@@ -24,6 +24,7 @@ __all__ = [
     "confusion_counts",
     "contamination_offset",
     "count_below",
+    "expected_offset",
 ]
 
 MAX_CALIBRATION_SCORES = 10_000
@@ -63,12 +64,61 @@ def contamination_offset(
     weight = check_sample_weight(sample_weight, scores)
     if (weight == weight[0]).all():
         return float(np.percentile(scores, 100 * contamination))
-    return float(
-        np.quantile(scores, contamination, weights=weight, method="inverted_cdf")
-    )
+    return _weighted_quantile(scores, contamination, weight)
+
+
+def _weighted_quantile(scores: np.ndarray, share: float, weight: np.ndarray) -> float:
+    quantile = np.quantile(scores, share, weights=weight, method="inverted_cdf")
+    return float(quantile)
 
 
 FALSE_POSITIVE_RATE = Float("(0, 1)")
+
+
+def expected_offset(
+    scores: ArrayLike,
+    false_positive_rate: float,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Threshold with an expected rate of false alarms on new normal rows.
+
+    The score at position ``false_positive_rate * (n + 1)`` of the sorted scores, between
+    neighbours by interpolation: of n + 1 exchangeable rows, each is the k-th lowest with
+    the same probability. Unlike :func:`conformal_offset`, which bounds the rate, it
+    takes any number of scores; below ``1 / (n + 1)`` it is the lowest.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Scores of normal rows that the detector was not trained on.
+    false_positive_rate : float
+        In (0, 1).
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows. Unless all are the same, the threshold is the weighted
+        quantile (inverted distribution function).
+
+    Returns
+    -------
+    float
+        The threshold.
+
+    Examples
+    --------
+    >>> from skae.thresholds import expected_offset
+    >>> expected_offset(range(99), 0.05)
+    4.0
+    """
+    scores = check_scores(scores)
+    check_range(
+        "false_positive_rate",
+        false_positive_rate,
+        FALSE_POSITIVE_RATE,
+        "expected_offset",
+    )
+    weight = check_sample_weight(sample_weight, scores)
+    if (weight == weight[0]).all():
+        return float(np.quantile(scores, false_positive_rate, method="weibull"))
+    return _weighted_quantile(scores, false_positive_rate, weight)
 
 
 def conformal_offset(scores: ArrayLike, false_positive_rate: float) -> float:

@@ -36,8 +36,20 @@ class View(NamedTuple):
         return len(self.chosen), self.X.shape[1]
 
 
+class Shifted(NamedTuple):
+    """A table less a row of float64 numbers, taken off before the cast to float32."""
+
+    X: Any
+    shift: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns."""
+        return self.X.shape[0], self.X.shape[1]
+
+
 class Rows(NamedTuple):
-    """A table of any float type (dense array, CSR or view) and one weight a row."""
+    """A table of any float type (array, CSR, view, shifted) and one weight a row."""
 
     X: Any
     weight: np.ndarray
@@ -66,19 +78,25 @@ def has_missing(X: np.ndarray) -> bool:
     return bool(X.size and np.isnan(X.max()))
 
 
+def dense(X: Any, rows: Any, out: np.ndarray | None = None) -> np.ndarray:
+    """Rows of a table as they are, dense; in ``out``, where that is faster."""
+    if isinstance(X, View):
+        return dense(X.X, X.chosen[rows], out)
+    if isinstance(X, Shifted):
+        return dense(X.X, rows) - X.shift
+    if hasattr(X, "tocsr"):
+        selected: np.ndarray = X[rows].toarray()
+        return selected
+    if isinstance(rows, slice):
+        return np.asarray(X[rows])
+    # Three times as fast as indexing. The mode is needed to write to ``out``.
+    into = out if X.dtype == np.float32 else None
+    return np.take(X, rows, axis=0, out=into, mode="clip")
+
+
 def take(X: Any, rows: Any, out: np.ndarray | None = None) -> np.ndarray:
     """Rows of a table, float32, dense and contiguous."""
-    if isinstance(X, View):
-        return take(X.X, X.chosen[rows], out)
-    if hasattr(X, "tocsr"):
-        selected = X[rows].toarray()
-    elif isinstance(rows, slice):
-        selected = X[rows]
-    else:
-        # Three times as fast as indexing. The mode is needed to write to ``out``.
-        into = out if X.dtype == np.float32 else None
-        selected = np.take(X, rows, axis=0, out=into, mode="clip")
-    selected = np.ascontiguousarray(as_float32(selected))
+    selected = np.ascontiguousarray(as_float32(dense(X, rows, out)))
     if out is None or selected is out:
         return selected
     out[:] = selected

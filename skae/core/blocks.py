@@ -20,6 +20,7 @@ from jax import Array
 from skae.core import ball, batching
 from skae.core.compilation import OPTIONS, bounded, make_room
 from skae.core.config import NetworkConfig
+from skae.core.devices import pinned
 from skae.core.gaussian import Statistics
 from skae.core.networks import bind, layer_table
 
@@ -231,7 +232,7 @@ def apply(
     device = jax.config.jax_default_device  # type: ignore[attr-defined]
 
     def call(start: int) -> np.ndarray:
-        with jax.default_device(device):
+        with pinned(), jax.default_device(device):
             return program.measured(batching.take(X, slice(start, start + call_rows)))
 
     starts = range(0, n_rows, call_rows)

@@ -18,6 +18,25 @@ def go_on(history: History, params: Any) -> bool:
     return False
 
 
+# The latest epochs that a history keeps, at most: streams have no end.
+MAX_EPOCHS = 10_000
+
+
+def joined(first: History, second: History) -> History:
+    """History of one training after the other; NaN where no rows were held out."""
+    n_epochs = len(first["loss"]), len(second["loss"])
+    found = {}
+    for name in second:
+        both = first[name], second[name]
+        if any(both):
+            both = tuple(
+                values or [np.nan] * n
+                for values, n in zip(both, n_epochs, strict=True)
+            )
+        found[name] = [*both[0], *both[1]][-MAX_EPOCHS:]
+    return found
+
+
 class TrainingState(NamedTuple):
     """What one step passes to the next."""
 

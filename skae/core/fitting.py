@@ -17,6 +17,7 @@ from skae.core.course import (
     TrainingResult,
     TrainingState,
     go_on,
+    joined,
 )
 from skae.core.model import (
     Model,
@@ -100,21 +101,27 @@ def train_member(
     *,
     seed: int,
     previous: Member | None = None,
+    n_done: int | None = None,
     on_epoch: OnEpoch = go_on,
 ) -> Member:
-    """Train one network, from scratch or on from ``previous``."""
+    """Train one network, from scratch or on from ``previous``.
+
+    ``n_done`` makes other draws than those of the trainings before: the epochs that
+    were, if it is not given.
+    """
     n_rows = split.train.X.shape[0]
     height = batching.batch_height(n_rows, plan.training.batch_size)
     config = replace(plan.training, batch_size=height)
     epochs = n_epochs(plan, n_rows)
     n_steps = epochs * batching.steps_per_epoch(n_rows, height)
     hyper = _lasting(plan, n_steps, continues=previous is not None)
-    done = len(previous.history["loss"]) if previous else 0
-    rng = np.random.default_rng([seed, done])
+    if n_done is None:
+        n_done = len(previous.history["loss"]) if previous else 0
+    rng = np.random.default_rng([seed, n_done])
     weights, optimizer_state = _start(plan, config, hyper, rng, previous)
     # From its bits: jax.random.key would compile two programs. The implementation is
     # named because the default one is a global setting.
-    bits = jnp.asarray(np.array([done, seed], np.uint32))
+    bits = jnp.asarray(np.array([n_done % 2**32, seed], np.uint32))
     key = jax.random.wrap_key_data(bits, impl="threefry2x32")
     result = training.train(
         TrainingState(weights, optimizer_state, np.int32(0), key),
@@ -144,7 +151,7 @@ def _member(
     if split.held_out is None and not _finite(params, split, network):
         params, ending = result.earlier_params, "diverged"
     if previous:
-        history = {name: previous.history[name] + history[name] for name in history}
+        history = joined(previous.history, history)
     leaves = jax.tree.leaves(result.state.optimizer_state)
     return Member(to_numpy(params), [np.array(x) for x in leaves], history, ending)
 

@@ -23,6 +23,9 @@ LOW_RANK_ROWS = 2048
 # Share of the mean variance that is added to every direction of a covariance.
 RIDGE = 1e-2
 
+# Variance below this share of the mean square is rounding noise: there is none.
+NOISE = 1e-12
+
 TINY = 1e-30
 
 # Rows that statistics are estimated from, at most, and numbers in them (in float64
@@ -111,7 +114,8 @@ def fit(v: np.ndarray, weight: np.ndarray) -> Statistics:
             covariance *= _overlap(~np.isnan(v), weight)
         variances, vectors = np.linalg.eigh(covariance)
     total = np.square(weighted).sum()
-    ridge = RIDGE * total / width if total > 0 else 1.0
+    has_spread = total > NOISE * np.square(mean).sum()
+    ridge = RIDGE * total / width if has_spread else 1.0
     rest = max(total - variances.sum(), 0.0) / max(width - rank, 1)
     statistics = {
         "mean": mean,
@@ -205,8 +209,20 @@ def _start(v: Any, free: Any, gaussian: Statistics) -> tuple:
     return v, residual, residual, (residual * residual).sum(axis=-1, keepdims=True)
 
 
+def _in_units(gaussian: Statistics, xp: Any) -> Statistics:
+    """Precision in units near its largest, whose squares stay inside float32.
+
+    The units are powers of two, so that nothing is rounded.
+    """
+    names = ("precision_root", "rest_root")
+    largest = xp.maximum(*(xp.max(gaussian[name]) for name in names))
+    unit = largest / xp.frexp(largest)[0]
+    return gaussian | {name: gaussian[name] / unit for name in names}
+
+
 def complete(v: Array, observed: Array, gaussian: Statistics) -> Array:
     """Centred rows with the likeliest values in place of the missing cells."""
+    gaussian = _in_units(gaussian, jnp)
     largest = jnp.max(jnp.where(observed, jnp.abs(v), 0.0), axis=-1, keepdims=True)
     largest = jnp.maximum(largest, TINY)
     free = (~observed).astype(v.dtype)
@@ -225,12 +241,14 @@ def complete_on_host(v: np.ndarray, gaussian: Statistics) -> np.ndarray:
     rows = np.flatnonzero(free.any(axis=1))
     if not len(rows):
         return v
-    few = free[rows].astype(np.float64)
-    carry = _start(np.nan_to_num(v[rows]), few, gaussian)
+    few, gaussian = free[rows].astype(np.float64), _in_units(gaussian, np)
+    known = np.nan_to_num(v[rows])
+    largest = np.maximum(np.abs(known).max(axis=1, keepdims=True), TINY)
+    carry = _start(known / largest, few, gaussian)
     for _ in range(COMPLETION_STEPS):
         carry = _descend(carry, few, gaussian)
     v = v.copy()
-    v[rows] = carry[0]
+    v[rows] = largest * carry[0]
     return v
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from skae.core import batching, bottlenecks, networks, statistics
+from skae.core import batching, bottlenecks, networks, spread, statistics
 from skae.core.blocks import View, apply
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
@@ -126,6 +126,7 @@ def _by_energy(
     One program for those that need the network, and one for those that do not.
     """
     members, all_energies = members_of(model), SCORES[model.score].energies
+    X = spread.shifted(X, model.statistics)
     shared, own = (
         [i for i, e in enumerate(all_energies) if e.needs_network is needs]
         for needs in (False, True)
@@ -155,6 +156,7 @@ def score_rows(model: Model, X: Any) -> np.ndarray:
 
 
 def _each_member(model: Model, view: View, X: Any) -> list[np.ndarray]:
+    X = spread.shifted(X, model.statistics)
     return [apply(view, X, *m, network=model.network) for m in members_of(model)]
 
 
@@ -168,8 +170,10 @@ def codes(model: Model, X: Any) -> np.ndarray:
 
 
 def decode(model: Model, codes: Any) -> np.ndarray:
-    """Rows that the first member's decoder makes of codes."""
-    return _each_member(_first(model), DECODED, codes)[0]
+    """Float64 rows that the first member's decoder makes of codes."""
+    (member,) = members_of(_first(model))
+    rows = apply(DECODED, codes, *member, network=model.network)
+    return spread.back(rows.astype(np.float64), model.statistics)
 
 
 def sample(
@@ -180,7 +184,7 @@ def sample(
     The decoder's noise is added, where it has learnt one.
     """
     prior = generator.standard_normal((n_samples, model.network.latent_dim))
-    rows = decode(model, prior).astype(np.float64)
+    rows = decode(model, prior)
     weights = unstack(model.weights)[0]
     noise = bottlenecks.of(model.network).noise(weights, rows.shape, generator)
     return rows + noise
@@ -198,7 +202,8 @@ def has_collapsed(model: Model, sample: Sample) -> bool:
 def reconstruct(model: Model, X: Any) -> np.ndarray:
     """Float64 reconstructions, averaged over the members."""
     outputs = _each_member(model, RECONSTRUCTIONS, X)
-    return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
+    rows = np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
+    return spread.back(rows, model.statistics)
 
 
 def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
@@ -223,8 +228,15 @@ def explained(model: Model, X: Any) -> np.ndarray:
     Of a single energy its parts, in usual ones; of several the weighted sum of the
     logarithms of one plus that, so that what is odd by all of them comes first.
     """
+    model, X = _at_zero(model, X)
     blocks = batching.blocks(X, BLOCK_ROWS)
     return _observed(np.concatenate([_parts(model, block) for block in blocks]), X)
+
+
+def _at_zero(model: Model, X: Any) -> tuple[Model, Any]:
+    """Return a model of shifted rows, and these, which may then be cast to float32."""
+    kept = {k: v for k, v in model.statistics.items() if k != spread.SHIFT}
+    return model._replace(statistics=kept), spread.shifted(X, model.statistics)
 
 
 def _parts(model: Model, X: np.ndarray) -> np.ndarray:
@@ -256,11 +268,19 @@ def usual_errors(model: Model) -> np.ndarray:
     return np.maximum(np.maximum(usual, ERROR_FLOOR * usual.mean()), noise)
 
 
+def lost_ratio(found: Statistics) -> float:
+    """Squared errors of restored training rows by the worst member, beside squares."""
+    center, scale = (found[name].astype(np.float64) for name in ("center", "scale"))
+    ratios = found["feature_error"] / (np.square(center) + np.square(scale))
+    return float(ratios.mean(axis=1).max())
+
+
 def denoising_score(model: Model, X: Any) -> float:
     """Minus the median denoising error, in training variances."""
     scale = model.statistics["scale"][0].astype(np.float64)
     errors = []
     rng = np.random.default_rng(SCORE_SEED)
+    model, X = _at_zero(model, X)
     for clean in batching.blocks(X, BLOCK_ROWS):
         noise = rng.standard_normal(clean.shape) * SCORE_NOISE * scale
         error = (clean - reconstruct(model, clean + noise)) / scale

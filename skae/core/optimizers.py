@@ -16,7 +16,11 @@ from skae.core.config import Hyperparameters, TrainingConfig
 OPTIMIZERS = {
     "adam": lambda rate, decay: optax.adam(rate),
     "adamw": lambda rate, decay: optax.adamw(rate, weight_decay=decay),
-    "sgd": lambda rate, decay: optax.sgd(rate, momentum=0.9, nesterov=True),
+    # Unlike the others, it would follow a huge gradient as far as that is.
+    "sgd": lambda rate, decay: optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.sgd(rate, momentum=0.9, nesterov=True),
+    ),
 }
 
 SCHEDULES = {

@@ -11,6 +11,10 @@ import numpy as np
 
 from skae.core.gaussian import Statistics
 
+# Ramps narrower than this, in training deviations, rise as if they were as wide: their
+# slopes would leave float32's range.
+NARROWEST = 1e-30
+
 
 def by_column(
     rows: np.ndarray,
@@ -66,7 +70,7 @@ def ramps(knots: np.ndarray, values: np.ndarray, n_ramps: int) -> Statistics:
     knots = knots.astype(np.float32)
     padding = (0, n_ramps - len(knots) + 1)
     widths = np.diff(knots)
-    slopes = np.diff(values) / np.maximum(widths, np.finfo(np.float32).tiny)
+    slopes = np.diff(values) / np.maximum(widths, NARROWEST)
     return {
         "first": np.float32(values[0]),
         "ends": knots[[0, -1]],

@@ -126,6 +126,13 @@ def trusted(rows: Rows, trim: float, whole: Statistics) -> np.ndarray:
     return np.sort(np.argsort(energies, kind="stable")[:n_kept])
 
 
+def count_outside(X: Any, around: Statistics) -> tuple[int, int]:
+    """Count rows outside of a ball, and rows that were looked at."""
+    rows = batching.take(X, slice(BLOCK_ROWS)).astype(np.float64)
+    squared = np.nanmean(np.square(ball.standardised(rows, around)), axis=1)
+    return int(np.count_nonzero(squared > around["radius"] ** 2)), len(rows)
+
+
 def features_of(sample: Sample, corruption: str | None) -> Features:
     """Return what training knows of each feature."""
     center, scale = sample.ball["center"], sample.ball["scale"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skae.core import gaussian, memory
+from skae.core import gaussian, memory, spread
 from skae.core.blocks import apply
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
@@ -128,6 +128,8 @@ def expected(
     if score.needs_new_rows:
         parts_shape = len(score.energies), width
         shared.append(Statistic(USUAL, parts_shape, np.float64, is_positive=True))
+    if spread.SHIFT in found:
+        shared.append(Statistic(spread.SHIFT, (width,), np.float64))
     for energy in score.energies:
         declared = energy.declared(found, network)
         (own if energy.needs_network else shared).extend(declared)

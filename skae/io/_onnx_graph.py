@@ -4,6 +4,7 @@ The forms of energies, bottlenecks and networks stand beside what they follow, o
 by operation: float32 up to the roots of the energies, float64 from there on.
 """
 
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,7 @@ from skae.core.batching import LARGEST
 from skae.core.gaussian import TINY
 from skae.core.model import Model, members_of
 from skae.core.scores import SCORES
+from skae.core.spread import SHIFT
 
 # Of inner names, so that none is that of a column.
 PREFIX = "skae/"
@@ -106,10 +108,14 @@ def set_shapes(operator: Any) -> None:
 def convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the nodes of a detector."""
     detector = operator.raw_operator
-    g = _Graph(scope, container)
-    x = g.joined([variable.full_name for variable in operator.inputs], FLOAT)
+    g, model = _Graph(scope, container), detector._model()
+    shift = model.statistics.get(SHIFT)
+    kind = FLOAT if shift is None else DOUBLE
+    x = g.joined([variable.full_name for variable in operator.inputs], kind)
+    if shift is not None:
+        x = g("Cast", g("Sub", x, shift), to=FLOAT)
+        _warn_of_float32(operator, shift[0])
     x = g("Clip", x, np.float32(-LARGEST), np.float32(LARGEST))
-    model = detector._model()
     scores = [_scores(g, x, model, *parts) for parts in members_of(model)]
     score = g.mean(*scores)
     decision = g("Sub", score, np.float64(detector.offset_))
@@ -119,6 +125,17 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     is_double = isinstance(operator.outputs[1].type, DoubleTensorType)
     kind = DOUBLE if is_double else FLOAT
     g("Cast", decision, to=kind, output=output)
+
+
+def _warn_of_float32(operator: Any, shift: np.ndarray) -> None:
+    """Say which columns are so far from zero that inputs must be float64."""
+    if not all(isinstance(i.type, DoubleTensorType) for i in operator.inputs):
+        column = int(np.flatnonzero(shift)[0])
+        warnings.warn(
+            f"Column {column} lies near {shift[column]:.4g}, where float32 cannot tell "
+            "its values apart: export with float64 rows, and pass such rows.",
+            stacklevel=2,
+        )
 
 
 def convert_imputer(scope: Any, operator: Any, container: Any) -> None:

@@ -1,0 +1,82 @@
+"""Where the columns of a table lie, before float32: far from zero, narrow or wide.
+
+Float32 has some seven digits, so it cannot tell apart rows of a column that is far from
+zero in its own deviations, such as times in seconds. What such columns hold is reduced
+by a shift, in float64, before it is cast.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skae.core import batching, gaussian
+from skae.core.batching import Rows, Shifted
+from skae.core.config import Plan
+from skae.core.gaussian import Statistics
+from skae.core.losses import LOSSES
+
+# What the shift is called among the statistics. Detectors without one have no shift.
+SHIFT = "shift"
+
+# Deviations from zero beyond which a column is shifted: float32 rounds values there by
+# up to 1/4096 of a deviation.
+FAR = 4096.0
+
+# A deviation below this share of the mean is rounding noise, by the numbers' type.
+NOISE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
+
+# Rows that are looked at, at most: some 32 MB of numbers.
+MAX_ROWS, MAX_FLOATS = 20_000, 2**22
+
+
+class Spread(NamedTuple):
+    """Centre and standard deviation of each column, float64; 0 where it is constant."""
+
+    center: np.ndarray
+    scale: np.ndarray
+
+
+def measure(rows: Rows) -> Spread:
+    """Look at rows that are evenly spaced in the table."""
+    n_rows, width = rows.X.shape
+    n_seen = min(n_rows, max(2, min(MAX_ROWS, MAX_FLOATS // width)))
+    chosen = np.linspace(0, n_rows - 1, n_seen).astype(np.intp)
+    X = batching.dense(rows.X, chosen)
+    noise = NOISE[X.dtype]
+    X = X.astype(np.float64, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = np.fmin.reduce(X), np.fmax.reduce(X)
+        center, share = gaussian.moments(X, rows.weight[chosen])
+        is_constant = ~(high - low > noise * np.maximum(np.abs(low), np.abs(high)))
+        length = np.where(is_constant, 1.0, high - low)
+        squared = np.nan_to_num(np.square((X - center) / length))
+        scale = np.sqrt((share * squared).sum(axis=0)) * length
+    # Its own value leaves exactly nothing of a constant column.
+    center = np.where(is_constant, high, center)
+    return Spread(center, np.where(is_constant, 0.0, scale))
+
+
+def shift_of(spread: Spread, plan: Plan) -> Statistics:
+    """Return the shift as a statistic, of shape (1, d); nothing if no column needs one.
+
+    A loss that is defined for some values alone needs the values as they are.
+    """
+    unit = np.where(spread.scale > 0, spread.scale, 1.0)
+    is_far = np.isfinite(spread.center) & (np.abs(spread.center) > FAR * unit)
+    if LOSSES[plan.training.loss].domain is not None or not is_far.any():
+        return {}
+    return {SHIFT: np.where(is_far, spread.center, 0.0)[None]}
+
+
+def shifted(X: Any, statistics: Statistics) -> Any:
+    """Return the table less the shift, without a copy; as it is if there is none."""
+    if SHIFT not in statistics:
+        return X
+    return Shifted(X, statistics[SHIFT][0])
+
+
+def back(rows: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Return what the network makes of shifted rows, where they were."""
+    if SHIFT not in statistics:
+        return rows
+    return rows + statistics[SHIFT][0]
