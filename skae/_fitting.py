@@ -300,9 +300,9 @@ def warn_if_lost(fitted, members):
     ratio = lost_ratio(fitted["statistics_"])
     if ratio > LOST:
         _warn(
-            f"Training diverged: squared errors of the restored rows are {ratio:.2g} "
-            "times those of zeros in their place. A smaller learning_rate or scaled "
-            "columns may help.",
+            "The network restores rows far worse than zeros would: squared errors are "
+            f"{ratio:.2g} times theirs. A smaller learning_rate, scaled columns or a "
+            "longer training may help.",
             ConvergenceWarning,
         )
 

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import false_discovery_control
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -781,3 +783,100 @@ def test_cross_entropy_wants_probabilities_to_train_on_and_scores_anything(
     assert detector.history_["loss"][-1] < detector.history_["loss"][0]
     assert (detector.score_samples(rows + 2) < detector.score_samples(rows)).all()
     assert np.isfinite(detector.score_samples(1e6 * outliers)).all()
+
+
+TEXTS = {
+    "objects": (np.array([["a", 1.0], ["b", 2.0]], dtype=object), "Column 0 .*'a'"),
+    "frame": (
+        pd.DataFrame({"n": [1.0, 2.0], "colour": ["red", "blue"]}),
+        "Column 'colour' .*'red'.*OneHotEncoder",
+    ),
+    "polars": (pl.DataFrame({"n": [1.0], "m": ["x"]}), "Column 'm' .*'x'"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_is_refused_with_its_column(name, small):
+    table, message = TEXTS[name]
+    with pytest.raises(ValueError, match=message):
+        small().fit(table)
+
+
+@pytest.mark.parametrize(
+    ("X_val", "message"),
+    [
+        (np.full((30, 6), np.nan), "X_val is refused.* NaN"),
+        (np.zeros((30, 2)), "X_val is refused.* 2 features"),
+        (np.full((30, 6), np.inf), "X_val is refused.* infinity"),
+    ],
+)
+def test_bad_rows_held_out_are_named(X_val, message, blobs, small):
+    rows, _ = blobs
+    with pytest.raises(ValueError, match=message):
+        small().fit(rows, X_val=X_val)
+
+
+def test_unscaled_rows_held_out_are_reported(blobs, small):
+    rows, _ = blobs
+    with pytest.warns(UserWarning, match="300 of 300 rows of X_val .*transform_input"):
+        small().fit(rows, X_val=100 + 20 * rows)
+    pipeline = make_pipeline(StandardScaler(), small(), transform_input=["X_val"])
+    pipeline[-1].set_fit_request(X_val=True)
+    with config_context(enable_metadata_routing=True):
+        raw = 100 + 20 * rows
+        pipeline.fit(raw[:200], X_val=raw[200:])
+    flagged = pipeline.predict(raw + 15 * raw.std(axis=0)) == -1
+    assert flagged.mean() > 0.9
+
+
+@pytest.mark.parametrize("n_rows", [20, 100, 199, 300])
+@pytest.mark.parametrize("value", [0.0, 5.0, -1e300])
+def test_rows_that_are_all_the_same_are_all_normal(n_rows, value, small):
+    X = np.full((n_rows, 3), value)
+    detector = small(anomaly_score="learned", max_iter=2).fit(X)
+    assert (detector.predict(X) == 1).all()
+    assert detector.p_values(X).min() == 1
+
+
+def test_methods_that_are_not_there_say_why(blobs, small):
+    rows, _ = blobs
+    with pytest.raises(AttributeError, match="sample needs codes with a prior"):
+        small().fit(rows).sample()
+    with pytest.raises(AttributeError, match="'trim' must be 'auto' or 0. Got 0.1"):
+        small(trim=0.1).partial_fit(rows)
+    assert not hasattr(small(trim=0.1), "partial_fit")
+    assert "one pass" in AutoencoderOutlierDetector.partial_fit.__doc__
+
+
+def test_a_search_warns_of_labels_the_wrong_way_round(blobs, small):
+    rows, outliers = blobs
+    X = np.r_[rows[:60], outliers[:6]]
+    y = np.r_[np.zeros(60, int), np.ones(6, int)]
+    order = np.random.default_rng(0).permutation(66)
+    search = GridSearchCV(small(), {"latent_dim": [2]}, scoring="roc_auc", cv=2)
+    with pytest.warns(UserWarning, match="y holds 0 and 1"):
+        search.fit(X[order], y[order])
+    small().fit(X, y)
+    search.fit(X[order], np.where(y[order] == 1, -1, 1))
+
+
+def test_what_must_stay_is_named_by_who_wants_it(blobs, small):
+    rows, _ = blobs
+    detector = small(warm_start=True).fit(rows)
+    detector.set_params(latent_dim=7)
+    with pytest.raises(ValueError, match="warm_start=True .* 'latent_dim' must stay 4"):
+        detector.fit(rows)
+    with pytest.raises(ValueError, match="partial_fit .* 'latent_dim' must stay 4"):
+        detector.partial_fit(rows)
+
+
+def test_unlike_weights_leave_finite_scores(blobs, small):
+    rows, _ = blobs
+    for weight in (1e30, 1e300):
+        of_rows = np.ones(100)
+        of_rows[3] = weight
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            detector = small(anomaly_score="learned").fit(rows[:100], None, of_rows)
+        assert np.isfinite(detector.score_samples(rows)).all()
+        assert np.isfinite(detector.offset_)

@@ -64,3 +64,25 @@ def test_root_mean_square_neither_overflows_nor_loses_small_numbers():
     x = np.array([[3e25, 4e25], [3e-20, 4e-20], [0, 0]], np.float32)
     expected = np.array([5e25, 5e-20, 0]) / np.sqrt(2)
     np.testing.assert_allclose(gaussian.root_mean_square(x), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, -1e5, 1e-40])
+def test_rows_that_differ_by_rounding_have_no_spread(level):
+    v = np.full((50, 4), level) * (1 + 1e-16 * np.arange(50)[:, None])
+    fitted = gaussian.fit(v, np.ones(50))
+    np.testing.assert_allclose(fitted["precision_root"], 1.0)
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e-10, 1.0, 1e10, 1e21])
+def test_missing_cells_are_filled_at_any_scale(scale):
+    rng = np.random.default_rng(0)
+    v = rng.normal(size=(200, 4)) @ rng.normal(size=(4, 4))
+    rows = v[:5].copy()
+    rows[:, 1] = np.nan
+    expected = gaussian.complete_on_host(rows, gaussian.fit(v, np.ones(200)))
+    fitted = gaussian.fit(v * scale, np.ones(200))
+    on_host = gaussian.complete_on_host(rows * scale, fitted) / scale
+    np.testing.assert_allclose(on_host, expected, rtol=1e-3)
+    filled = np.nan_to_num(rows * scale).astype(np.float32)
+    on_device = np.asarray(gaussian.complete(filled, ~np.isnan(rows), fitted), float)
+    np.testing.assert_allclose(on_device / scale, expected, rtol=1e-3)

@@ -280,3 +280,14 @@ def test_bad_labels_and_scores_are_refused():
         cost.curve([1, -1, 1], [0.1, 0.2])
     with pytest.raises(ValueError, match="inconsistent"):
         cost.cost([1, -1, 1], [1, -1])
+
+
+def test_narrow_numbers_do_not_overflow():
+    y = np.ones(700, int)
+    y[350] = -1
+    alarm = np.ones(700, int)
+    alarm[[550, 551]] = -1
+    cost = AlarmCost(np.float16(60_000), np.int8(100), tolerance=np.uint8(200))
+    assert cost.cost(y, alarm) == 60_000
+    assert cost.cost(y, -alarm) == 60_000 * (700 - 401 - 2) + 100 * 0
+    assert np.isfinite(cost.curve(y, np.arange(700.0))[1]).all()

@@ -449,3 +449,17 @@ def test_any_gaps_give_finite_scores(n_rows, share, exponent, score, seed):
 def test_nan_brings_the_advice_to_mask_it(small):
     with pytest.raises(ValueError, match=r"contains NaN. With missing='mask'"):
         small().fit([[1.0, np.nan], [2.0, 3.0]])
+
+
+@pytest.mark.parametrize("anomaly_score", ["learned", "mahalanobis", "combined"])
+@pytest.mark.parametrize("share", [0.0, 0.05])
+def test_mostly_equal_rows_have_scores(anomaly_score, share, small):
+    """Seven of ten rows are zeros: what is most alike among all has no spread."""
+    X = np.random.default_rng(0).normal(size=(400, 6))
+    X[:280] = 0
+    X = lose(X, share)
+    detector = small(anomaly_score=anomaly_score, missing="mask", max_iter=2).fit(X)
+    zeros = np.zeros((2, 6))
+    zeros[0, 3] = np.nan
+    assert np.isfinite(detector.score_samples(X)).all()
+    np.testing.assert_array_equal(detector.predict(zeros), 1)

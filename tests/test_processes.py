@@ -6,7 +6,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skae.core import fitting, training
 
 
 def run(code, **env):
@@ -111,3 +115,74 @@ def test_control_c_keeps_a_usable_detector():
             process.kill()
     assert process.returncode == 0
     assert "usable after" in out
+
+
+FORK = """
+import os, time, signal, numpy as np, pickle, warnings, sys
+from skae import AutoencoderOutlierDetector
+X = np.random.default_rng(0).normal(size=(60, 3))
+detector = pickle.load(open(sys.argv[1], "rb"))
+if sys.argv[2] == "used":
+    detector.score_samples(X)
+warnings.simplefilter("ignore")
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    try:
+        scores = detector.score_samples(X)
+        os._exit(0 if np.isfinite(scores).all() else 3)
+    except RuntimeError as error:
+        os._exit(7 if "before it was forked" in str(error) else 4)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize(("used", "status"), [("used", 7), ("unused", 0)])
+def test_a_fork_computes_or_says_why_not(used, status, small, tmp_path):
+    import pickle
+
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    path = tmp_path / "detector.pickle"
+    path.write_bytes(pickle.dumps(small(max_iter=1).fit(rows)))
+    out = subprocess.run(
+        [sys.executable, "-c", FORK, str(path), used],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    assert int(out) == status
+
+
+def interrupt_when(monkeypatch, module, name, after=0):
+    """Make a function of the core raise what Ctrl-C raises, once it was called."""
+    original, calls = getattr(module, name), []
+
+    def interrupted(*args, **kwargs):
+        calls.append(name)
+        if len(calls) > after:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, interrupted)
+
+
+def test_control_c_before_the_first_epoch_ends_the_fit(blobs, small, monkeypatch):
+    rows, _ = blobs
+    detector = small()
+    interrupt_when(monkeypatch, training, "train_chunk")
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(rows)
+    assert not hasattr(detector, "weights_")
+
+
+def test_control_c_among_folds_says_what_the_threshold_rests_on(
+    blobs, small, monkeypatch
+):
+    rows, _ = blobs
+    detector = small()
+    interrupt_when(monkeypatch, fitting, "measured", after=1)
+    with pytest.warns(ConvergenceWarning, match="p-values rest on scores of training"):
+        detector.fit(rows[:100])
+    assert np.isfinite(detector.score_samples(rows)).all()

@@ -1,5 +1,6 @@
 """Training from batch to batch."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
 from skae import AutoencoderOutlierDetector
-from skae.core import reservoir
+from skae.core import course, reservoir
 from skae.core.batching import Rows
 from skae.io import load, save
 from skae.testing import count_compilations
@@ -210,3 +211,27 @@ def test_every_row_is_as_likely_to_be_kept():
             sample = reservoir.add(sample, rows, 12, generator)
         counts[sample.X[:, 0].astype(int)] += 1
     np.testing.assert_allclose(counts / 2000, 0.2, atol=0.04)
+
+
+def test_histories_of_endless_streams_are_bounded(stream, small, monkeypatch):
+    monkeypatch.setattr(course, "MAX_EPOCHS", 7)
+    rows, _ = stream
+    detector = small()
+    for start in range(0, 200, 20):
+        detector.partial_fit(rows[start : start + 20])
+    lengths = {name: len(values) for name, values in detector.history_.items()}
+    assert lengths == {"loss": 7, "validation_loss": 0, "epoch_seconds": 7}
+    other = copy.deepcopy(detector).partial_fit(rows[:40])
+    again = copy.deepcopy(detector).partial_fit(rows[:40])
+    np.testing.assert_array_equal(other.score_samples(rows), again.score_samples(rows))
+
+
+def test_a_fit_after_a_stream_has_a_complete_history(stream, small, tmp_path):
+    rows, _ = stream
+    detector = small().partial_fit(rows[:100])
+    detector.set_params(warm_start=True).fit(rows[:300])
+    history = detector.history_
+    assert len(history["validation_loss"]) == len(history["loss"]) == 6
+    assert np.isnan(history["validation_loss"]).tolist() == [True] + [False] * 5
+    save(detector, tmp_path / "a.skae")
+    assert load(tmp_path / "a.skae").n_iter_ == 6

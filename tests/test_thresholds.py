@@ -120,3 +120,25 @@ def test_counts_are_those_of_the_labels(rows, cuts):
 def test_bad_input_is_refused(call):
     with pytest.raises(ValueError, match=r"Got|inconsistent|minimum"):
         call()
+
+
+@given(st.integers(1, 400), st.floats(0.001, 0.999))
+def test_the_expected_rate_of_false_alarms_is_that_of_one_more_row(n_scores, rate):
+    offset = thresholds.expected_offset(np.arange(1.0, n_scores + 1), rate)
+    position = rate * (n_scores + 1)
+    assert offset == pytest.approx(np.clip(position, 1, n_scores))
+
+
+def test_new_rows_are_flagged_at_the_expected_rate():
+    rng = np.random.default_rng(0)
+    for n_scores in (20, 33, 90):
+        offsets = [
+            thresholds.expected_offset(rng.random(n_scores), 0.05) for _ in range(4000)
+        ]
+        # The score of a new row is uniform, so it is below with that probability.
+        assert np.mean(offsets) == pytest.approx(0.05, abs=0.003)
+
+
+def test_weights_of_an_expected_rate_count_like_repeated_rows():
+    scores, weight = np.array([3.0, 1.0, 2.0]), [1, 8, 1]
+    assert thresholds.expected_offset(scores, 0.85, weight) == 2.0

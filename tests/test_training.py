@@ -370,3 +370,48 @@ def test_training_with_gross_outliers():
     plain, trimmed, correntropy = np.median([list(areas(s)) for s in range(3)], axis=0)
     assert trimmed > plain + 0.2
     assert correntropy > plain + 0.05
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("jax_disable_jit", True),
+        ("jax_enable_x64", True),
+        ("jax_debug_nans", True),
+        ("jax_numpy_rank_promotion", "raise"),
+        ("jax_numpy_dtype_promotion", "strict"),
+        ("jax_threefry_partitionable", False),
+        ("jax_transfer_guard", "disallow"),
+        ("jax_transfer_guard_host_to_device", "disallow"),
+    ],
+)
+def test_settings_of_jax_do_not_change_a_bit(setting, value, blobs, small):
+    rows, _ = blobs
+    # More rows than one call takes, which threads compute.
+    many, usual = np.tile(rows, (40, 1)), small(dropout=0.1, max_iter=2).fit(rows)
+    before = getattr(jax.config, setting)
+    try:
+        jax.config.update(setting, value)
+        other = small(dropout=0.1, max_iter=2).fit(rows)
+        scores, codes = other.score_samples(many), other.transform(rows)
+    finally:
+        jax.config.update(setting, before)
+    np.testing.assert_array_equal(scores, usual.score_samples(many))
+    np.testing.assert_array_equal(codes, usual.transform(rows))
+
+
+@pytest.mark.parametrize("bottleneck", ["plain", "variational", "adversarial"])
+def test_gradient_descent_takes_a_large_rate(bottleneck, blobs, small):
+    rows, _ = blobs
+    detector = small(
+        optimizer="sgd", learning_rate=0.1, bottleneck=bottleneck, max_iter=20
+    ).fit(rows)
+    assert len(detector.history_["loss"]) == 20
+    assert detector.history_["loss"][-1] < detector.history_["loss"][0]
+
+
+def test_a_network_that_is_lost_is_reported(blobs, small):
+    """Losses that are finite, but rows that nobody would know again."""
+    rows, _ = blobs
+    with pytest.warns(ConvergenceWarning, match="far worse than zeros"):
+        small(learning_rate=1e4, max_iter=3).fit(rows)

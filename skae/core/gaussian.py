@@ -114,7 +114,7 @@ def fit(v: np.ndarray, weight: np.ndarray) -> Statistics:
             covariance *= _overlap(~np.isnan(v), weight)
         variances, vectors = np.linalg.eigh(covariance)
     total = np.square(weighted).sum()
-    has_spread = total > NOISE * np.square(mean).sum()
+    has_spread = total > max(NOISE * np.square(mean).sum(), TINY)
     ridge = RIDGE * total / width if has_spread else 1.0
     rest = max(total - variances.sum(), 0.0) / max(width - rank, 1)
     statistics = {

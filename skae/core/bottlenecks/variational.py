@@ -72,8 +72,12 @@ def divergences(encoded: Array) -> Array:
     ``KL(N(m, v) || N(0, 1)) = (m^2 + v - log v - 1) / 2``.
     """
     mean, log_variance = distribution(encoded)
-    variance_part = jnp.expm1(log_variance) - log_variance
-    return (jnp.square(mean) + variance_part) / 2
+    return (jnp.square(mean) + variance_part(log_variance)) / 2
+
+
+def variance_part(log_variance: Array) -> Array:
+    """Return what variances make of twice the divergence: ``v - log v - 1``."""
+    return jnp.expm1(log_variance) - log_variance
 
 
 def negative_elbo(
@@ -112,7 +116,7 @@ def noise(
 
 def has_collapsed(codes: np.ndarray) -> bool:
     """Whether no unit of the code is active."""
-    return bool((codes.var(axis=0) < ACTIVE_VARIANCE).all())
+    return bool((codes.astype(np.float64).var(axis=0) < ACTIVE_VARIANCE).all())
 
 
 def part(g: Any, encoded: str, start: int, latent_dim: int) -> str:

@@ -25,9 +25,13 @@ def measure(rows: Block, own: Statistics) -> Array:
     n_observed: Array | int = rows.x.shape[1]
     if rows.observed is not None:
         n_observed = jnp.sum(rows.observed, axis=-1)
-    # Rounding may leave the divergence of a collapsed posterior below 0.
-    divergence = jnp.sum(variational.divergences(rows.encoded), axis=-1)
-    information = jnp.sqrt(jnp.maximum(divergence, 0.0) / n_observed)
+    # The root of the divergence, without its square, which might overflow.
+    mean, log_variance = variational.distribution(rows.encoded)
+    variance_part = jnp.sum(variational.variance_part(log_variance), axis=-1)
+    length = root_mean_square(mean) * np.sqrt(mean.shape[-1])
+    # Rounding may leave the part of a collapsed posterior below 0.
+    information = jnp.hypot(length, jnp.sqrt(jnp.maximum(variance_part, 0.0)))
+    information = information / jnp.sqrt(2.0 * n_observed)
     deviation = jnp.exp(rows.network.params[variational.NOISE] / 2)
     return jnp.hypot(distance / (deviation * np.sqrt(2)), information)
 
