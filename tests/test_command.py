@@ -25,7 +25,16 @@ import skae.io
 from benchmarks.speed import files
 from skae import AutoencoderOutlierDetector
 from skae import __main__ as main
-from skae._command import columns, compare, detectors, page, saved, score, tables
+from skae._command import (
+    columns,
+    compare,
+    detectors,
+    numerals,
+    page,
+    saved,
+    score,
+    tables,
+)
 from skae._command.errors import CommandError
 from skae.core import fitting
 
@@ -561,7 +570,7 @@ def test_what_training_takes_is_refused_with_a_model(capsys):
     ],
 )
 def test_numbers_are_read_as_people_write_them(texts, decimal, expected):
-    found = tables.numbers(pd.Series(texts), decimal)
+    found = numerals.numbers(pd.Series(texts), decimal)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -583,7 +592,7 @@ def test_thousands_are_no_decimals():
     table = tables.open_table("a.tsv")
     assert table.decimal == "."
     (chunk,) = tables.chunks(table)
-    assert tables.numbers(chunk["a"])[0] == 1234
+    assert numerals.numbers(chunk["a"])[0] == 1234
 
 
 def test_rows_have_the_numbers_that_they_have_in_the_file():
@@ -599,8 +608,8 @@ def test_numbers_are_german_where_commas_are_decimals():
     table = tables.open_table("a.csv")
     assert (table.delimiter, table.decimal, table.lines_above) == (";", ",", 1)
     (chunk,) = tables.chunks(table)
-    assert tables.numbers(chunk["sum"], ",")[0] == 1465
-    assert tables.numbers(chunk["price"], ",")[0] == 14.51
+    assert numerals.numbers(chunk["sum"], ",")[0] == 1465
+    assert numerals.numbers(chunk["price"], ",")[0] == 14.51
 
 
 @pytest.mark.parametrize(
@@ -748,3 +757,105 @@ def test_true_and_false_are_categories_in_any_file():
     made = columns.frame(with_gap, found, ".")["flag"]
     assert list(made[1:]) == [str(value) for value in table["flag"][1:]]
     assert np.isnan(made[0])
+
+
+def german(n_rows=40, seed=0):
+    """Numbers with a decimal comma, most of which might be thousands."""
+    values = np.random.default_rng(seed).normal(20, 3, size=(n_rows, 3)).round(3)
+    table = pd.DataFrame(values).add_prefix("c").map("{:.3f}".format)
+    table.iloc[0] = "20.5"
+    return table.replace(r"\.", ",", regex=True)
+
+
+def without_sign(path):
+    """What versions that kept no decimal sign have saved."""
+    import skops.io
+
+    pipeline = saved.load(path)
+    del pipeline.decimal_
+    skops.io.dump(pipeline, path)
+
+
+def test_new_files_have_the_decimals_of_the_training(capsys):
+    table = german()
+    table.to_csv("old.csv", sep=";", index=False)
+    table.iloc[1:2].to_csv("new.csv", sep=";", index=False)
+    run("score", "old.csv", "--save", "m")
+    known = pd.read_csv("old.scores.csv")["score"]
+    run("score", "--load", "m", "new.csv")
+    assert pd.read_csv("new.scores.csv")["score"][0] == known[1]
+    assert "decimal sign" not in capsys.readouterr().out
+    # What clearly has other decimals is read with these, and that is said.
+    table.map(lambda text: text.replace(",", ".")).to_csv("new.csv", index=False)
+    run("score", "--load", "m", "new.csv")
+    assert list(pd.read_csv("new.scores.csv")["score"]) == list(known)
+    assert "decimal sign '.' here and ',' in training" in capsys.readouterr().out
+    without_sign("m")
+    run("score", "--load", "m", "old.csv", "--out", "again.csv")
+    assert list(pd.read_csv("again.csv")["score"]) == list(known)
+
+
+def test_thousands_with_points_are_the_same_in_training_and_scoring():
+    table = german().assign(sum=[f"{i}.465" for i in range(1, 41)][::-1])
+    table.loc[3, "sum"] = "7.465"
+    table.to_csv("old.csv", sep=";", index=False)
+    (chunk,) = tables.chunks(tables.open_table("old.csv"))
+    chosen = columns.choose(chunk, ",", [])
+    pipeline = columns.pipeline(chosen, None)
+    pipeline.decimal_ = ","
+    taught = columns.frame(chunk, chosen, ",")
+    pipeline[0].fit(taught)
+    notes = []
+    table = score._read_as_in_training(pipeline, tables.open_table("old.csv"), notes)
+    (rows,) = (
+        columns.frame(part, chosen, table.decimal)
+        for part in score._chunks(table, chosen)
+    )
+    pd.testing.assert_frame_equal(rows, taught)
+    assert rows["sum"][0] == 40_465
+    assert not notes
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["20,629", "3,125"], "?"),
+        (["0,125"], ","),
+        (["1234,567"], ","),
+        (["1.234.567"], ","),
+        (["12,50 €"], ","),
+        (["1,234,567"], "."),
+        (["1,234.50"], "."),
+        (["0.125", "1,234"], "."),
+    ],
+)
+def test_decimals_are_told_by_what_cannot_be_thousands(cells, expected):
+    assert numerals.decimal_sign(pd.Series(cells), "?") == expected
+
+
+def test_thousands_do_not_begin_with_zero():
+    assert np.isnan(numerals.numbers(pd.Series(["0,125", "1234,567"]))).all()
+    assert list(numerals.numbers(pd.Series(["0.125", "1,5"]), ",")) == [0.125, 1.5]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "1" + " " * 100_000 + "x",
+        " " * 100_000 + "x",
+        "1" + ",123" * 100_000 + "4",
+        "1" * 100_000 + "x",
+        "1/" + "." * 100_000 + "x",
+        "1 a" + "." * 100_000 + "x",
+        "Jan 1" + "1" * 100_000,
+    ],
+    ids=range(7),
+)
+def test_cells_of_any_length_are_read_at_once(cell):
+    """A regular expression that begins anew at each letter would take hours."""
+    Path("a.csv").write_text("a;b\n" + f"{cell};1\n{cell};2\ny;1\n" * 5)
+    table = tables.open_table("a.csv")
+    (chunk,) = tables.chunks(table)
+    for decimal in ".,":
+        chosen = columns.choose(chunk, decimal, [])
+        assert (chosen.numbers, chosen.categories) == (["b"], ["a"])

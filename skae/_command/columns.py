@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skae._command.errors import CommandError
-from skae._command.tables import numbers
+from skae._command.numerals import numbers
 
 # Share of the values that must be numbers, or dates, for a column to be so.
 SHARE = 0.95
