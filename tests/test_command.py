@@ -33,7 +33,9 @@ from skae._command import (
     page,
     saved,
     score,
+    scored,
     tables,
+    text,
 )
 from skae._command.errors import CommandError
 from skae.core import fitting
@@ -108,13 +110,16 @@ def run(*arguments, code=0):
     assert main.main([str(a) for a in arguments]) == code
 
 
+def code_of(*arguments):
+    try:
+        return main.main([str(a) for a in arguments])
+    except SystemExit as ending:
+        return ending.code
+
+
 def error_of(capsys, *arguments):
     """The one line that a command ends with."""
-    try:
-        code = main.main([str(a) for a in arguments])
-    except SystemExit as ending:
-        code = ending.code
-    assert code == 2
+    assert code_of(*arguments) == 2
     err = capsys.readouterr().err
     lines = err.strip().splitlines()
     assert len(lines) == 1, err
@@ -402,6 +407,7 @@ def test_folders_are_no_tables(tmp_path, capsys):
         (["score", "a.csv", "--contamination", "0.7"], "0.5"),
         (["score", "a.csv", "--contamination", "lots"], "lots"),
         (["score", "a.csv", "--features", "0"], "at least 1"),
+        (["score", "a.csv", "--label", "flag"], "training by --drop flag."),
         (["score", "a.csv", "--drop", "nothing"], "no column 'nothing'"),
         (["score", "a.csv", "--random-state", "-1"], "2**32"),
         (["score", "a.csv", "--out", "no/such/folder.csv"], "cannot be written"),
@@ -859,3 +865,103 @@ def test_cells_of_any_length_are_read_at_once(cell):
     for decimal in ".,":
         chosen = columns.choose(chunk, decimal, [])
         assert (chosen.numbers, chosen.categories) == (["b"], ["a"])
+
+
+CONTROLS = "\x1b[31m\x9b\u202e\t"
+
+
+def test_control_characters_are_spelt_out(capsys):
+    name, path = f"{CONTROLS}name", f"{CONTROLS}.csv"
+    table = mixed(60)[["amount", "ratio"]].rename(columns={"amount": name})
+    table["kind"] = np.where(table.index % 9, f"{CONTROLS}usual", f"{CONTROLS}rare")
+    table[f"{CONTROLS}same"] = 1
+    table.to_csv(path, index=False)
+    run("score", path)
+    run("compare", path, "--label", "kind")
+    for arguments in (
+        ["score", path, "--drop", "nothing"],
+        ["score", path, "--out", path],
+        ["score", path, CONTROLS, CONTROLS],
+        ["compare", path, "--label", name],
+        ["compare", path, "--label", CONTROLS],
+        ["compare", CONTROLS, "--label", name],
+    ):
+        assert code_of(*arguments) == 2
+    seen = "".join(capsys.readouterr())
+    assert r"\x1b[31m\x9b\u202e\tname = " in seen
+    assert r"\x1b[31m\x9b\u202e\trare is the outlier" in "".join(seen.split("\n"))
+    assert not set("\x1b\x9b\u202e\t") & set(seen)
+
+
+def test_cells_that_spreadsheets_would_compute_are_text():
+    names = [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(1)",
+        "\tx",
+        "\r=x",
+        "a",
+        "-2.5",
+    ]
+    n = len(names)
+    lines = pd.concat(
+        scored.Scored(
+            scores=np.zeros(n),
+            p_values=np.ones(n),
+            worst=np.arange(n)[:, None],
+            shares=np.ones((n, 1)),
+            names=names,
+            offset=0.0,
+            top=None,
+            others=None,
+        ).lines()
+    )
+    assert list(lines["feature_1"]) == [f"'{name}" for name in names[:-2]] + names[-2:]
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("1000001", "1000001"),
+        ("1000001.0", "1000001"),
+        ("12345678901234567890123", "12345678901234567890123"),
+        ("1", "1"),
+        (" 1.00 ", "1"),
+        ("1e3", "1000"),
+        ("-0.0", "0"),
+        ("0.10", "0.1"),
+        ("1_0", "1_0"),
+        ("inf", "inf"),
+        ("1e999999999", "1e999999999"),
+        ("good", "good"),
+    ],
+)
+def test_labels_are_the_same_only_where_their_numbers_are(label, name):
+    assert compare._name(label) == name
+
+
+def test_long_lists_are_cut(capsys):
+    wide = pd.DataFrame(np.ones((12, 500))).add_prefix("c")
+    wide.to_csv("a.csv", index=False)
+    for arguments in (
+        ["score", "a.csv"],
+        ["score", "a.csv", "--drop", "nothing"],
+        ["compare", "a.csv", "--label", "nothing"],
+    ):
+        line = error_of(capsys, *arguments)
+        assert "more" in line
+        assert len(line) < 2500
+    wide["x"] = np.arange(12) % 5
+    found = columns.choose(wide.rename(columns={"c0": "n" * 10_000}), ".", [])
+    assert len(found.notes) == columns.MAX_NOTES + 1
+    assert found.notes[-1] == "... and 470 more"
+    assert max(map(len, found.notes)) < 200
+
+
+def test_lists_that_fit_are_whole():
+    assert text.listed(list("abc")) == "a, b, c"
+    assert (
+        text.listed(list(range(12))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... and 2 more"
+    )
+    assert text.shown("ab\nc", at_most=3) == "ab\\n..."

@@ -13,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skae._command.errors import CommandError
 from skae._command.numerals import numbers
+from skae._command.text import first, listed, shown
 
 # Share of the values that must be numbers, or dates, for a column to be so.
 SHARE = 0.95
@@ -31,6 +32,9 @@ MIN_COUNTED = 10
 
 # Rarer values of a category are taken together.
 MIN_FREQUENCY, MAX_CATEGORIES = 0.001, 50
+
+# Columns that are spoken of.
+MAX_NOTES = 30
 
 # What scikit-learn and the detector say of columns that a user did not build.
 NEEDLESS = (
@@ -60,9 +64,10 @@ def choose(table, decimal, drop):
     if unknown:
         raise CommandError(
             f"there is no column {unknown[0]!r} to drop. The columns are: "
-            f"{', '.join(table.columns)}."
+            f"{listed(table.columns)}."
         )
     found = Columns([], [], [])
+    notes = []
     for name in table.columns:
         if name in drop:
             continue
@@ -70,7 +75,8 @@ def choose(table, decimal, drop):
         if kind:
             getattr(found, kind).append(name)
         if note:
-            found.notes.append(f"{name}: {note}")
+            notes.append(f"{shown(name)}: {note}")
+    found.notes.extend(first(notes, MAX_NOTES))
     doubt = _doubt(list(table.columns))
     if not found.numbers and not found.categories:
         reasons = "; ".join(found.notes) or "all are dropped"
@@ -211,13 +217,18 @@ class Strange:
             self.unseen[name] += (~rows[name].dropna().isin(known)).sum()
 
     def notes(self):
-        """Yield a line for each column that has some."""
-        for name, count in self.no_numbers.items():
-            if count:
-                yield f"{name}: {no_numbers(count)}"
-        for name, count in self.unseen.items():
-            if count:
-                yield f"{name}: values unknown from training, {count:,} of them"
+        """Say which columns have some."""
+        lines = [
+            f"{shown(name)}: {no_numbers(count)}"
+            for name, count in self.no_numbers.items()
+            if count
+        ]
+        lines += [
+            f"{shown(name)}: values unknown from training, {count:,} of them"
+            for name, count in self.unseen.items()
+            if count
+        ]
+        return first(lines, MAX_NOTES)
 
 
 def without_values(rows):

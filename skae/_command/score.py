@@ -14,6 +14,7 @@ from skae._command import numerals, saved, tables
 from skae._command.errors import CommandError, writing
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
+from skae._command.text import visible
 from skae._ranking import worst_features
 from skae._tracing import trace
 from skae.inspection._explanations import parts_by_column
@@ -227,7 +228,7 @@ def _print(console, scored, notes, options):
         console.print(escape(f"- {note}"), highlight=False)
     console.print(
         f"{scored.is_flagged.sum():,} of {scored.has_score.sum():,} rows are flagged. "
-        f"All rows: {options.out}. Pictures: {options.report}.",
+        f"All rows: {visible(options.out)}. Pictures: {visible(options.report)}.",
         markup=False,
         highlight=False,
     )

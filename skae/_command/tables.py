@@ -15,6 +15,7 @@ from pyarrow import parquet
 
 from skae._command import numerals
 from skae._command.errors import CommandError
+from skae._command.text import visible
 
 CHUNK_ROWS = 50_000
 
@@ -42,8 +43,8 @@ class Table(NamedTuple):
 
     @property
     def name(self):
-        """Name of the file, in letters that can be written."""
-        return self.path.name.encode(errors="replace").decode()
+        """Name of the file, in letters that can be written and seen."""
+        return visible(self.path.name.encode(errors="replace").decode())
 
 
 def open_table(path):
