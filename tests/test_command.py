@@ -394,8 +394,10 @@ def test_unusable_files_end_with_one_line(name, capsys):
     assert not Path(name.split(".")[0] + ".scores.csv").exists()
 
 
-def test_folders_are_no_tables(tmp_path, capsys):
-    assert "cannot be read" in error_of(capsys, "score", tmp_path)
+def test_folders_and_pipes_are_no_tables(tmp_path, capsys):
+    os.mkfifo("pipe")
+    for path in (tmp_path, "pipe"):
+        assert "a folder, a pipe or" in error_of(capsys, "score", path)
 
 
 @pytest.mark.parametrize(
@@ -773,6 +775,15 @@ def german(n_rows=40, seed=0):
     return table.replace(r"\.", ",", regex=True)
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_lines_may_end_in_any_way(end):
+    Path("a.csv").write_text(german().to_csv(sep=";", lineterminator=end), newline="")
+    table = tables.open_table("a.csv")
+    assert (table.delimiter, table.decimal) == (";", ",")
+    (chunk,) = tables.chunks(table)
+    assert len(chunk) == 40
+
+
 def without_sign(path):
     """What versions that kept no decimal sign have saved."""
     import skops.io
@@ -796,6 +807,7 @@ def test_new_files_have_the_decimals_of_the_training(capsys):
     run("score", "--load", "m", "new.csv")
     assert list(pd.read_csv("new.scores.csv")["score"]) == list(known)
     assert "decimal sign '.' here and ',' in training" in capsys.readouterr().out
+    # A model may know no sign: those of numbers in Parquet files, and earlier ones.
     without_sign("m")
     run("score", "--load", "m", "old.csv", "--out", "again.csv")
     assert list(pd.read_csv("again.csv")["score"]) == list(known)
@@ -854,8 +866,9 @@ def test_thousands_do_not_begin_with_zero():
         "1/" + "." * 100_000 + "x",
         "1 a" + "." * 100_000 + "x",
         "Jan 1" + "1" * 100_000,
+        "1 Jan 1" + "1" * 100_000,
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_cells_of_any_length_are_read_at_once(cell):
     """A regular expression that begins anew at each letter would take hours."""

@@ -24,6 +24,9 @@ MAX_DATES = 1000
 # Three parts, or a month's name: neither a range, a fraction nor a time of day.
 DATE = r"\d[-/. ]+\w+\.?,?[-/. ]+\d|[A-Za-z]{3}\.? \d+,? \d{4}"
 
+# Letters. pandas needs a time that grows with the square of them.
+LONGEST_DATE = 100
+
 # Text with more values than this, most of them in one row alone, is no category.
 MAX_TEXTS = 20
 
@@ -139,7 +142,9 @@ def no_numbers(n_others):
 
 
 def _are_dates(texts):
-    if pd.Series(texts).str.contains(DATE, regex=True).mean() < SHARE:
+    texts = pd.Series(texts)
+    texts = texts.where(texts.str.len() <= LONGEST_DATE, "")
+    if texts.str.contains(DATE, regex=True).mean() < SHARE:
         return False
     with warnings.catch_warnings():
         # Of mixed time zones, which are dates all the same.

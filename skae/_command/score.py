@@ -92,8 +92,9 @@ def _train(options, table, rng, notes, progress):
         random_state=options.random_state,
     )
     pipeline = of_columns.pipeline(chosen, detector)
-    # Rows to come may be too few to tell.
-    pipeline.decimal_ = table.decimal
+    if not table.is_parquet:
+        # Rows to come may be too few to tell.
+        pipeline.decimal_ = table.decimal
     with of_columns.quiet():
         # One after the other: a bar for the detector alone.
         inputs = pipeline[0].fit_transform(rows)

@@ -50,6 +50,10 @@ class Table(NamedTuple):
 def open_table(path):
     """Find out how a file is written; refuse what is no table."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise CommandError(
+            f"{path} cannot be read: it is no file but a folder, a pipe or a device."
+        )
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -102,9 +106,9 @@ def _encoding(file):
 
 def _punctuation(text):
     """Delimiter of the cells and decimal sign of the numbers."""
-    header, _, rows = text.partition("\n")
+    header, _, rows = re.sub(r"\r\n?", "\n", text).partition("\n")
     delimiter = max(DELIMITERS, key=header.count)
-    cells = pd.Series(re.split(rf"[\n{re.escape(delimiter)}]", rows)).str.strip(' "\r')
+    cells = pd.Series(re.split(rf"[\n{re.escape(delimiter)}]", rows)).str.strip(' "')
     # Where commas part the cells, none is in a number.
     return delimiter, "." if delimiter == "," else numerals.decimal_sign(cells, ".")
 
