@@ -697,6 +697,7 @@ def test_altered_models_are_refused(capsys):
         lambda pipeline: delattr(pipeline[1], "offset_"),
         lambda pipeline: setattr(pipeline[1], "calibration_scores_", "x"),
         lambda pipeline: setattr(pipeline[0], "transformers", []),
+        lambda pipeline: setattr(pipeline, "decimal_", ";"),
     ):
         pipeline = saved.load("m")
         spoil(pipeline)

@@ -139,7 +139,7 @@ def test_every_picture_of_the_documentation_is_drawn(tmp_path):
 
 @pytest.mark.slow
 def test_what_the_readme_shows_runs_from_top_to_bottom(tmp_path, monkeypatch):
-    """Some of it follows from what is above, and only that is run as a doctest."""
+    """Doctests are only those lines that have a prompt."""
     monkeypatch.chdir(tmp_path)
     names = {}
     for block in re.findall(
