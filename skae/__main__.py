@@ -12,9 +12,13 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from skae._command.text import shown
 from skae.thresholds import CONTAMINATION
 
 RANDOM_STATE = "seed of samples, splits and detectors"
+
+# Letters of a line that says what went wrong.
+MAX_LINE = 2000
 
 
 def main(arguments=None):
@@ -42,7 +46,7 @@ def main(arguments=None):
         command.run(options, Console(), Progress())
         sys.stdout.flush()
     except (CommandError, OSError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        print(_line(parser, error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
@@ -54,7 +58,11 @@ class _Parser(argparse.ArgumentParser):
     """Parser that ends with one line where arguments are wrong."""
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{_line(self, message)}\n")
+
+
+def _line(parser, message):
+    return f"{parser.prog}: error: {shown(message, MAX_LINE)}"
 
 
 def _parser():
@@ -86,6 +94,8 @@ def _add_score(commands):
         metavar="FILE",
         help="rows to train on, and rows to score if these are others",
     )
+    # Asked for by those who know the other command.
+    score.add_argument("--label", help=argparse.SUPPRESS)
     score.add_argument("--load", type=Path, metavar="MODEL", help="do not train")
     score.add_argument(
         "--save", type=Path, metavar="MODEL", help="keep what was trained"
@@ -172,6 +182,11 @@ def _check(parser, options):
     inputs = options.files if options.command == "score" else [options.file]
     if len(inputs) > 2:
         parser.error(f"score takes one file or two. Got {len(inputs)}.")
+    if options.command == "score" and options.label is not None:
+        parser.error(
+            "score has no --label, which is of compare: leave that column out of the "
+            f"training by --drop {options.label}."
+        )
     if getattr(options, "features", 1) < 1:
         parser.error(f"--features must be at least 1. Got {options.features}.")
     if getattr(options, "load", None):

@@ -19,8 +19,8 @@ def trace(estimator, transformers, X):
     Returns the inputs of the detector, the names of the columns that they were made
     from, and for each input the index of its name. An input made from one column, such
     as a one-hot one, has that column's name; one made from several, such as a
-    principal component, has the name that its transformer gives. Where transformers
-    do not tell, inputs are numbered.
+    principal component, has the name that its transformer gives. Where a transformer
+    does not tell, what it makes has the transformer's name and a number.
     """
     names = _names_in(estimator, X)
     origins: list = list(range(len(names)))
@@ -28,10 +28,10 @@ def trace(estimator, transformers, X):
         X = transformer.transform(X)
         labels = [names[o] if isinstance(o, int) else o for o in origins]
         sources = _sources(transformer, labels, X)
-        origins = [origins[s] if isinstance(s, int) else s for s in sources or []]
-    if len(origins) != _n_columns(X):
-        numbers = np.arange(_n_columns(X))
-        return X, [f"x{i}" for i in numbers], numbers
+        if sources is None or len(sources) != _n_columns(X):
+            kind = type(transformer).__name__.lower()
+            sources = [f"{kind}{i}" for i in range(_n_columns(X))]
+        origins = [origins[s] if isinstance(s, int) else s for s in sources]
     unique = list(dict.fromkeys(origins))
     position = {origin: i for i, origin in enumerate(unique)}
     labels = [names[o] if isinstance(o, int) else o for o in unique]
@@ -70,7 +70,8 @@ def _sources(transformer, labels, output):
     is_function = isinstance(transformer, FunctionTransformer)
     if is_function and transformer.feature_names_out is None:
         names = _names_of_frame(output)
-        if names is not None:
+        # A frame that is made of an array has mere numbers.
+        if names is not None and names != list(range(len(names))):
             # A function of data frames may choose and change columns by name.
             return [labels.index(n) if n in labels else n for n in map(str, names)]
     try:
@@ -100,13 +101,24 @@ def _without_names(transformer):
     return transformer
 
 
+def _names_out_of_function(transformer, names):
+    """Names of what a function makes, where there is no doubt of what from.
+
+    A function of one column may make several, and the number of the outputs tells.
+    """
+    function = transformer.func
+    is_identity = function is None
+    is_of_cells = isinstance(function, np.ufunc) and not function.signature
+    if is_identity or is_of_cells or len(names) == 1:
+        return names
+    raise ValueError("The function may have mixed or moved its columns.")
+
+
 def _forget_names(value):
     if isinstance(value, BaseEstimator):
         vars(value).pop("feature_names_in_", None)
         if isinstance(value, FunctionTransformer) and value.feature_names_out is None:
-            # Functions mostly change values, column by column. Where they do not,
-            # the number of the outputs tells.
-            value.feature_names_out = "one-to-one"
+            value.feature_names_out = _names_out_of_function
         value = vars(value)
     if isinstance(value, dict):
         value = list(value.values())

@@ -25,7 +25,18 @@ import skae.io
 from benchmarks.speed import files
 from skae import AutoencoderOutlierDetector
 from skae import __main__ as main
-from skae._command import columns, compare, detectors, page, saved, score, tables
+from skae._command import (
+    columns,
+    compare,
+    detectors,
+    numerals,
+    page,
+    saved,
+    score,
+    scored,
+    tables,
+    text,
+)
 from skae._command.errors import CommandError
 from skae.core import fitting
 
@@ -99,13 +110,16 @@ def run(*arguments, code=0):
     assert main.main([str(a) for a in arguments]) == code
 
 
+def code_of(*arguments):
+    try:
+        return main.main([str(a) for a in arguments])
+    except SystemExit as ending:
+        return ending.code
+
+
 def error_of(capsys, *arguments):
     """The one line that a command ends with."""
-    try:
-        code = main.main([str(a) for a in arguments])
-    except SystemExit as ending:
-        code = ending.code
-    assert code == 2
+    assert code_of(*arguments) == 2
     err = capsys.readouterr().err
     lines = err.strip().splitlines()
     assert len(lines) == 1, err
@@ -380,8 +394,10 @@ def test_unusable_files_end_with_one_line(name, capsys):
     assert not Path(name.split(".")[0] + ".scores.csv").exists()
 
 
-def test_folders_are_no_tables(tmp_path, capsys):
-    assert "cannot be read" in error_of(capsys, "score", tmp_path)
+def test_folders_and_pipes_are_no_tables(tmp_path, capsys):
+    os.mkfifo("pipe")
+    for path in (tmp_path, "pipe"):
+        assert "a folder, a pipe or" in error_of(capsys, "score", path)
 
 
 @pytest.mark.parametrize(
@@ -393,6 +409,7 @@ def test_folders_are_no_tables(tmp_path, capsys):
         (["score", "a.csv", "--contamination", "0.7"], "0.5"),
         (["score", "a.csv", "--contamination", "lots"], "lots"),
         (["score", "a.csv", "--features", "0"], "at least 1"),
+        (["score", "a.csv", "--label", "flag"], "training by --drop flag."),
         (["score", "a.csv", "--drop", "nothing"], "no column 'nothing'"),
         (["score", "a.csv", "--random-state", "-1"], "2**32"),
         (["score", "a.csv", "--out", "no/such/folder.csv"], "cannot be written"),
@@ -561,7 +578,7 @@ def test_what_training_takes_is_refused_with_a_model(capsys):
     ],
 )
 def test_numbers_are_read_as_people_write_them(texts, decimal, expected):
-    found = tables.numbers(pd.Series(texts), decimal)
+    found = numerals.numbers(pd.Series(texts), decimal)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -583,7 +600,7 @@ def test_thousands_are_no_decimals():
     table = tables.open_table("a.tsv")
     assert table.decimal == "."
     (chunk,) = tables.chunks(table)
-    assert tables.numbers(chunk["a"])[0] == 1234
+    assert numerals.numbers(chunk["a"])[0] == 1234
 
 
 def test_rows_have_the_numbers_that_they_have_in_the_file():
@@ -599,8 +616,8 @@ def test_numbers_are_german_where_commas_are_decimals():
     table = tables.open_table("a.csv")
     assert (table.delimiter, table.decimal, table.lines_above) == (";", ",", 1)
     (chunk,) = tables.chunks(table)
-    assert tables.numbers(chunk["sum"], ",")[0] == 1465
-    assert tables.numbers(chunk["price"], ",")[0] == 14.51
+    assert numerals.numbers(chunk["sum"], ",")[0] == 1465
+    assert numerals.numbers(chunk["price"], ",")[0] == 14.51
 
 
 @pytest.mark.parametrize(
@@ -680,6 +697,7 @@ def test_altered_models_are_refused(capsys):
         lambda pipeline: delattr(pipeline[1], "offset_"),
         lambda pipeline: setattr(pipeline[1], "calibration_scores_", "x"),
         lambda pipeline: setattr(pipeline[0], "transformers", []),
+        lambda pipeline: setattr(pipeline, "decimal_", ";"),
     ):
         pipeline = saved.load("m")
         spoil(pipeline)
@@ -748,3 +766,218 @@ def test_true_and_false_are_categories_in_any_file():
     made = columns.frame(with_gap, found, ".")["flag"]
     assert list(made[1:]) == [str(value) for value in table["flag"][1:]]
     assert np.isnan(made[0])
+
+
+def german(n_rows=40, seed=0):
+    """Numbers with a decimal comma, most of which might be thousands."""
+    values = np.random.default_rng(seed).normal(20, 3, size=(n_rows, 3)).round(3)
+    table = pd.DataFrame(values).add_prefix("c").map("{:.3f}".format)
+    table.iloc[0] = "20.5"
+    return table.replace(r"\.", ",", regex=True)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_lines_may_end_in_any_way(end):
+    Path("a.csv").write_text(german().to_csv(sep=";", lineterminator=end), newline="")
+    table = tables.open_table("a.csv")
+    assert (table.delimiter, table.decimal) == (";", ",")
+    (chunk,) = tables.chunks(table)
+    assert len(chunk) == 40
+
+
+def without_sign(path):
+    """What versions that kept no decimal sign have saved."""
+    import skops.io
+
+    pipeline = saved.load(path)
+    del pipeline.decimal_
+    skops.io.dump(pipeline, path)
+
+
+def test_new_files_have_the_decimals_of_the_training(capsys):
+    table = german()
+    table.to_csv("old.csv", sep=";", index=False)
+    table.iloc[1:2].to_csv("new.csv", sep=";", index=False)
+    run("score", "old.csv", "--save", "m")
+    known = pd.read_csv("old.scores.csv")["score"]
+    run("score", "--load", "m", "new.csv")
+    assert pd.read_csv("new.scores.csv")["score"][0] == known[1]
+    assert "decimal sign" not in capsys.readouterr().out
+    # What clearly has other decimals is read with these, and that is said.
+    table.map(lambda text: text.replace(",", ".")).to_csv("new.csv", index=False)
+    run("score", "--load", "m", "new.csv")
+    assert list(pd.read_csv("new.scores.csv")["score"]) == list(known)
+    assert "decimal sign '.' here and ',' in training" in capsys.readouterr().out
+    # A model may know no sign: those of numbers in Parquet files, and earlier ones.
+    without_sign("m")
+    run("score", "--load", "m", "old.csv", "--out", "again.csv")
+    assert list(pd.read_csv("again.csv")["score"]) == list(known)
+
+
+def test_thousands_with_points_are_the_same_in_training_and_scoring():
+    table = german().assign(sum=[f"{i}.465" for i in range(1, 41)][::-1])
+    table.loc[3, "sum"] = "7.465"
+    table.to_csv("old.csv", sep=";", index=False)
+    (chunk,) = tables.chunks(tables.open_table("old.csv"))
+    chosen = columns.choose(chunk, ",", [])
+    pipeline = columns.pipeline(chosen, None)
+    pipeline.decimal_ = ","
+    taught = columns.frame(chunk, chosen, ",")
+    pipeline[0].fit(taught)
+    notes = []
+    table = score._read_as_in_training(pipeline, tables.open_table("old.csv"), notes)
+    (rows,) = (
+        columns.frame(part, chosen, table.decimal)
+        for part in score._chunks(table, chosen)
+    )
+    pd.testing.assert_frame_equal(rows, taught)
+    assert rows["sum"][0] == 40_465
+    assert not notes
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["20,629", "3,125"], "?"),
+        (["0,125"], ","),
+        (["1234,567"], ","),
+        (["1.234.567"], ","),
+        (["12,50 €"], ","),
+        (["1,234,567"], "."),
+        (["1,234.50"], "."),
+        (["0.125", "1,234"], "."),
+    ],
+)
+def test_decimals_are_told_by_what_cannot_be_thousands(cells, expected):
+    assert numerals.decimal_sign(pd.Series(cells), "?") == expected
+
+
+def test_thousands_do_not_begin_with_zero():
+    assert np.isnan(numerals.numbers(pd.Series(["0,125", "1234,567"]))).all()
+    assert list(numerals.numbers(pd.Series(["0.125", "1,5"]), ",")) == [0.125, 1.5]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "1" + " " * 100_000 + "x",
+        " " * 100_000 + "x",
+        "1" + ",123" * 100_000 + "4",
+        "1" * 100_000 + "x",
+        "1/" + "." * 100_000 + "x",
+        "1 a" + "." * 100_000 + "x",
+        "Jan 1" + "1" * 100_000,
+        "1 Jan 1" + "1" * 100_000,
+    ],
+    ids=range(8),
+)
+def test_cells_of_any_length_are_read_at_once(cell):
+    """A regular expression that begins anew at each letter would take hours."""
+    Path("a.csv").write_text("a;b\n" + f"{cell};1\n{cell};2\ny;1\n" * 5)
+    table = tables.open_table("a.csv")
+    (chunk,) = tables.chunks(table)
+    for decimal in ".,":
+        chosen = columns.choose(chunk, decimal, [])
+        assert (chosen.numbers, chosen.categories) == (["b"], ["a"])
+
+
+CONTROLS = "\x1b[31m\x9b\u202e\t"
+
+
+def test_control_characters_are_spelt_out(monkeypatch, capsys):
+    ours = detectors.AutoencoderOutlierDetector(missing="mask")
+    monkeypatch.setattr(compare, "_makers", lambda *_: {compare.OURS: ours})
+    name, path = f"{CONTROLS}name", f"{CONTROLS}.csv"
+    table = mixed(60)[["amount", "ratio"]].rename(columns={"amount": name})
+    table["kind"] = np.where(table.index % 9, f"{CONTROLS}usual", f"{CONTROLS}rare")
+    table[f"{CONTROLS}same"] = 1
+    table.to_csv(path, index=False)
+    run("score", path)
+    run("compare", path, "--label", "kind")
+    for arguments in (
+        ["score", path, "--drop", "nothing"],
+        ["score", path, "--out", path],
+        ["score", path, CONTROLS, CONTROLS],
+        ["compare", path, "--label", name],
+        ["compare", path, "--label", CONTROLS],
+        ["compare", CONTROLS, "--label", name],
+    ):
+        assert code_of(*arguments) == 2
+    seen = "".join(capsys.readouterr())
+    assert r"\x1b[31m\x9b\u202e\tname = " in seen
+    assert r"\x1b[31m\x9b\u202e\trare is the outlier" in "".join(seen.split("\n"))
+    assert not set("\x1b\x9b\u202e\t") & set(seen)
+
+
+def test_cells_that_spreadsheets_would_compute_are_text():
+    names = [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(1)",
+        "\tx",
+        "\r=x",
+        "a",
+        "-2.5",
+    ]
+    n = len(names)
+    lines = pd.concat(
+        scored.Scored(
+            scores=np.zeros(n),
+            p_values=np.ones(n),
+            worst=np.arange(n)[:, None],
+            shares=np.ones((n, 1)),
+            names=names,
+            offset=0.0,
+            top=None,
+            others=None,
+        ).lines()
+    )
+    assert list(lines["feature_1"]) == [f"'{name}" for name in names[:-2]] + names[-2:]
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("1000001", "1000001"),
+        ("1000001.0", "1000001"),
+        ("12345678901234567890123", "12345678901234567890123"),
+        ("1", "1"),
+        (" 1.00 ", "1"),
+        ("1e3", "1000"),
+        ("-0.0", "0"),
+        ("0.10", "0.1"),
+        ("1_0", "1_0"),
+        ("inf", "inf"),
+        ("1e999999999", "1e999999999"),
+        ("good", "good"),
+    ],
+)
+def test_labels_are_the_same_only_where_their_numbers_are(label, name):
+    assert compare._name(label) == name
+
+
+def test_long_lists_are_cut(capsys):
+    wide = pd.DataFrame(np.ones((12, 500))).add_prefix("c")
+    wide.to_csv("a.csv", index=False)
+    for arguments in (
+        ["score", "a.csv"],
+        ["score", "a.csv", "--drop", "nothing"],
+        ["compare", "a.csv", "--label", "nothing"],
+    ):
+        line = error_of(capsys, *arguments)
+        assert "more" in line
+        assert len(line) < 2500
+    wide["x"] = np.arange(12) % 5
+    found = columns.choose(wide.rename(columns={"c0": "n" * 10_000}), ".", [])
+    assert len(found.notes) == columns.MAX_NOTES + 1
+    assert found.notes[-1] == "... and 470 more"
+    assert max(map(len, found.notes)) < 200
+
+
+def test_lists_that_fit_are_whole():
+    assert text.listed(list("abc")) == "a, b, c"
+    assert (
+        text.listed(list(range(12))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... and 2 more"
+    )
+    assert text.shown("ab\nc", at_most=3) == "ab\\n..."

@@ -1,5 +1,6 @@
 """The examples of the documentation run and do what they say."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from sklearn.datasets import load_digits
 
 from skae import AutoencoderOutlierDetector
 
-EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "docs" / "examples"
 
 
 @pytest.fixture(autouse=True)
@@ -133,3 +135,17 @@ def test_every_picture_of_the_documentation_is_drawn(tmp_path):
     over_time = {"alarms.png", "signals.png", "heatmap.png"}
     folder = EXAMPLES.parent / "pictures"
     assert drawn | over_time == {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.slow
+def test_what_the_readme_shows_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    """Doctests are only those lines that have a prompt."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    ):
+        lines = re.findall(r"^(?:>>>|\.\.\.) ?(.*)$", block, re.M)
+        exec("\n".join(lines) if ">>>" in block else block, names)
+    assert names["onnx_model"].graph.output[0].name == "label"
+    assert Path("detector.skae").exists()

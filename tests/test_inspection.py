@@ -575,13 +575,39 @@ def test_explanations_name_the_columns_that_entered(mixed_pipeline, mixed):
     assert named[0][1] == of_inputs[0][1]
 
 
+def _reversed(X):
+    return np.asarray(X)[:, ::-1]
+
+
+def numbered(name, n_columns):
+    return [f"{name}{i}" for i in range(n_columns)]
+
+
 @pytest.mark.parametrize(
     ("transformer", "expected"),
     [
         (PCA(2), ["pca0", "pca1"]),
         (FunctionTransformer(np.cbrt), NAMES),
         (FunctionTransformer(np.cbrt, feature_names_out="one-to-one"), NAMES),
-        (FunctionTransformer(lambda X: np.asarray(X)[:, :4]), ["x0", "x1", "x2", "x3"]),
+        (FunctionTransformer(), NAMES),
+        (FunctionTransformer(_reversed, feature_names_out="one-to-one"), NAMES),
+        (FunctionTransformer(_reversed), numbered("functiontransformer", 6)),
+        (
+            FunctionTransformer(lambda X: _reversed(X)[:, :4]),
+            numbered("functiontransformer", 4),
+        ),
+        (
+            make_pipeline(FunctionTransformer(_reversed), StandardScaler()),
+            numbered("pipeline", 6),
+        ),
+        (
+            make_column_transformer((FunctionTransformer(_reversed), slice(0, 2))),
+            numbered("columntransformer", 2),
+        ),
+        (
+            make_column_transformer((FunctionTransformer(_reversed), [3])),
+            NAMES[3:4],
+        ),
         ("passthrough", NAMES),
         (
             make_pipeline(StandardScaler(), PolynomialFeatures(1, include_bias=False)),
@@ -833,6 +859,18 @@ def test_functions_of_frames_are_followed_by_name(labelled, small):
         warnings.simplefilter("ignore")  # A constant column.
         pipeline = make_pipeline(swap, StandardScaler(), small()).fit(X)
     assert list(feature_errors(pipeline, X).columns) == [NAMES[4], NAMES[1], "new"]
+
+
+def test_functions_that_move_columns_are_not_taken_for_others(labelled, small):
+    """What a transformer behind the function makes is numbered as well."""
+    X, _ = labelled
+    for moved in (_reversed, lambda X: pd.DataFrame(_reversed(X))):
+        X = X.set_axis(range(6), axis=1)
+        pipeline = make_pipeline(FunctionTransformer(moved), StandardScaler(), small())
+        row = X.iloc[:1].copy()
+        row[0] = 1e4
+        (named,) = explain(pipeline.fit(X), row, 1)
+        assert named[0][0] == "functiontransformer5"
 
 
 def test_rows_may_be_lists(small, blobs):

@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skae._command.errors import CommandError
-from skae._command.tables import numbers
+from skae._command.numerals import numbers
+from skae._command.text import first, listed, shown
 
 # Share of the values that must be numbers, or dates, for a column to be so.
 SHARE = 0.95
@@ -23,6 +24,9 @@ MAX_DATES = 1000
 # Three parts, or a month's name: neither a range, a fraction nor a time of day.
 DATE = r"\d[-/. ]+\w+\.?,?[-/. ]+\d|[A-Za-z]{3}\.? \d+,? \d{4}"
 
+# Letters. pandas needs a time that grows with the square of them.
+LONGEST_DATE = 100
+
 # Text with more values than this, most of them in one row alone, is no category.
 MAX_TEXTS = 20
 
@@ -31,6 +35,9 @@ MIN_COUNTED = 10
 
 # Rarer values of a category are taken together.
 MIN_FREQUENCY, MAX_CATEGORIES = 0.001, 50
+
+# Columns that are spoken of.
+MAX_NOTES = 30
 
 # What scikit-learn and the detector say of columns that a user did not build.
 NEEDLESS = (
@@ -60,9 +67,10 @@ def choose(table, decimal, drop):
     if unknown:
         raise CommandError(
             f"there is no column {unknown[0]!r} to drop. The columns are: "
-            f"{', '.join(table.columns)}."
+            f"{listed(table.columns)}."
         )
     found = Columns([], [], [])
+    notes = []
     for name in table.columns:
         if name in drop:
             continue
@@ -70,7 +78,8 @@ def choose(table, decimal, drop):
         if kind:
             getattr(found, kind).append(name)
         if note:
-            found.notes.append(f"{name}: {note}")
+            notes.append(f"{shown(name)}: {note}")
+    found.notes.extend(first(notes, MAX_NOTES))
     doubt = _doubt(list(table.columns))
     if not found.numbers and not found.categories:
         reasons = "; ".join(found.notes) or "all are dropped"
@@ -133,7 +142,9 @@ def no_numbers(n_others):
 
 
 def _are_dates(texts):
-    if pd.Series(texts).str.contains(DATE, regex=True).mean() < SHARE:
+    texts = pd.Series(texts)
+    texts = texts.where(texts.str.len() <= LONGEST_DATE, "")
+    if texts.str.contains(DATE, regex=True).mean() < SHARE:
         return False
     with warnings.catch_warnings():
         # Of mixed time zones, which are dates all the same.
@@ -211,13 +222,18 @@ class Strange:
             self.unseen[name] += (~rows[name].dropna().isin(known)).sum()
 
     def notes(self):
-        """Yield a line for each column that has some."""
-        for name, count in self.no_numbers.items():
-            if count:
-                yield f"{name}: {no_numbers(count)}"
-        for name, count in self.unseen.items():
-            if count:
-                yield f"{name}: values unknown from training, {count:,} of them"
+        """Say which columns have some."""
+        lines = [
+            f"{shown(name)}: {no_numbers(count)}"
+            for name, count in self.no_numbers.items()
+            if count
+        ]
+        lines += [
+            f"{shown(name)}: values unknown from training, {count:,} of them"
+            for name, count in self.unseen.items()
+            if count
+        ]
+        return first(lines, MAX_NOTES)
 
 
 def without_values(rows):

@@ -1,5 +1,7 @@
 """Compare the detectors on a labelled file."""
 
+from decimal import Decimal, InvalidOperation
+
 import numpy as np
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
@@ -8,6 +10,7 @@ from skae._command import columns as of_columns
 from skae._command import page, tables
 from skae._command.detectors import HEADINGS, detectors, measure, table_of, told
 from skae._command.errors import CommandError
+from skae._command.text import listed, shown, visible
 from skae.inspection import (
     FeatureErrorDisplay,
     LatentSpaceDisplay,
@@ -18,6 +21,9 @@ from skae.inspection import (
 
 # Some of the detectors need time and memory that grow with the square of the rows.
 MAX_ROWS, MAX_TRAIN = 50_000, 10_000
+
+# Digits of labels that are compared as numbers.
+MAX_DIGITS = 400
 
 # Lines that are told apart in grey.
 STYLES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1)))
@@ -71,12 +77,14 @@ def run(options, console, progress):
             results[name] = measure(
                 pipeline, X.iloc[train], X.iloc[test], is_outlier[test]
             )
-    title = f"{table.name}: {options.label} = {', '.join(outlier)} is the outlier"
+    title = f"{table.name}: {shown(options.label)} = {listed(outlier)} is the outlier"
     console.print(table_of(title, results))
     for note in notes:
         console.print(f"- {note}", markup=False, highlight=False)
     _report(results, X.iloc[test], is_outlier[test], title, notes, options.report)
-    console.print(f"Pictures: {options.report}.", markup=False, highlight=False)
+    console.print(
+        f"Pictures: {visible(options.report)}.", markup=False, highlight=False
+    )
 
 
 def _makers(options, share):
@@ -94,7 +102,7 @@ def _labels(rows, options, notes):
     if options.label not in rows.columns:
         raise CommandError(
             f"there is no column {options.label!r}. The columns are: "
-            f"{', '.join(rows.columns)}."
+            f"{listed(rows.columns)}."
         )
     labelled = rows[options.label].notna()
     if not labelled.all():
@@ -102,7 +110,7 @@ def _labels(rows, options, notes):
         rows = rows[labelled]
     label = rows[options.label].astype("str").map(_name)
     counts = label.value_counts()
-    found = ", ".join(f"{value} ({count:,})" for value, count in counts[:10].items())
+    found = listed([f"{shown(value)} ({n:,})" for value, n in counts.items()])
     outlier = [_name(value) for value in options.outlier or ()]
     outlier = outlier or _rarest(counts, options.label, found)
     unknown = [value for value in outlier if value not in counts.index]
@@ -119,11 +127,17 @@ def _labels(rows, options, notes):
 
 
 def _name(label):
-    """Name of a label: 1 and 1.0 are the same."""
+    """Name of a label: 1 and 1.0 are the same, and so is 1e0."""
+    label = label.strip()
     try:
-        return f"{float(label):g}"
-    except ValueError:
-        return label.strip()
+        number = Decimal(label)
+    except InvalidOperation:
+        return label
+    # Others would be words, or would take many digits.
+    if "_" in label or not number.is_finite() or abs(number.adjusted()) > MAX_DIGITS:
+        return label
+    digits = f"{number or abs(number):f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def _rarest(counts, name, found):

@@ -43,6 +43,11 @@ def _try(pipeline):
         and isinstance(pipeline[1], AutoencoderOutlierDetector)
     ):
         raise TypeError("it holds something else.")
+    # Earlier versions kept none.
+    if getattr(pipeline, "decimal_", ".") not in (".", ","):
+        raise ValueError(
+            f"decimal_ must be a point or a comma. Got {pipeline.decimal_}."
+        )
     columns = of_columns.columns_of(pipeline)
     row = of_columns.made_up(columns)
     row[columns.numbers] = 0.0

@@ -10,10 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from skae import AutoencoderOutlierDetector, thresholds
 from skae._callbacks import ProgressBar
 from skae._command import columns as of_columns
-from skae._command import saved, tables
+from skae._command import numerals, saved, tables
 from skae._command.errors import CommandError, writing
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
+from skae._command.text import visible
 from skae._ranking import worst_features
 from skae._tracing import trace
 from skae.inspection._explanations import parts_by_column
@@ -52,6 +53,8 @@ def run(options, console, progress):
             )
     if options.save:
         saved.save(pipeline, options.save)
+    if options.load or len(options.files) == 2:
+        table = _read_as_in_training(pipeline, table, notes)
     scored = _score(pipeline, table, options.features, rng, notes, progress)
     missing = np.count_nonzero(~scored.has_score)
     if missing:
@@ -89,6 +92,9 @@ def _train(options, table, rng, notes, progress):
         random_state=options.random_state,
     )
     pipeline = of_columns.pipeline(chosen, detector)
+    if not table.is_parquet:
+        # Rows to come may be too few to tell.
+        pipeline.decimal_ = table.decimal
     with of_columns.quiet():
         # One after the other: a bar for the detector alone.
         inputs = pipeline[0].fit_transform(rows)
@@ -116,6 +122,26 @@ def _of_few(n_rows, contamination):
     )
 
 
+def _read_as_in_training(pipeline, table, notes):
+    """Table whose numbers have the decimals of the training, or clearly others."""
+    names = of_columns.columns_of(pipeline).numbers
+    known = getattr(pipeline, "decimal_", None)
+    head = next(tables.chunks(table))
+    decimal = numerals.decimal_sign_of(
+        head, head.columns.intersection(names), known or table.decimal
+    )
+    if known and decimal != known:
+        notes.append(
+            f"numbers have the decimal sign {decimal!r} here and {known!r} in training"
+        )
+    return table._replace(decimal=decimal)
+
+
+def _chunks(table, chosen):
+    """Rows, whose numbers stay text where pandas would take them for others."""
+    return tables.chunks(table, chosen.categories if table.decimal == "." else None)
+
+
 def _score(pipeline, table, n_features, rng, notes, progress):
     """Score a file chunk by chunk; what is kept of a row takes some 50 bytes."""
     chosen = of_columns.columns_of(pipeline)
@@ -124,7 +150,7 @@ def _score(pipeline, table, n_features, rng, notes, progress):
     parts, top, others = [], tables.Kept(N_TOP), tables.Kept(N_SAMPLE)
     strange = of_columns.Strange(pipeline, chosen)
     with progress("scoring", table) as advance:
-        for chunk in advance(tables.chunks(table, chosen.categories)):
+        for chunk in advance(_chunks(table, chosen)):
             lacking = [name for name in chosen.names if name not in chunk.columns]
             if lacking:
                 raise CommandError(f"{table.path} lacks the column {lacking[0]!r}.")
@@ -203,7 +229,7 @@ def _print(console, scored, notes, options):
         console.print(escape(f"- {note}"), highlight=False)
     console.print(
         f"{scored.is_flagged.sum():,} of {scored.has_score.sum():,} rows are flagged. "
-        f"All rows: {options.out}. Pictures: {options.report}.",
+        f"All rows: {visible(options.out)}. Pictures: {visible(options.report)}.",
         markup=False,
         highlight=False,
     )

@@ -1,12 +1,18 @@
 """What scoring a file gives."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from skae._command.text import shown
+
 # Lines to write in one go.
 LINES = 50_000
+
+# Text that a spreadsheet would compute, unless it is a number.
+FORMULA = re.compile(r"(?![-+]?\d+(\.\d+)?\Z)[-=+@\t\r\n]")
 
 
 class Scored(NamedTuple):
@@ -58,12 +64,12 @@ class Scored(NamedTuple):
             # What adds less than an average column is no reason.
             if share * len(self.names) > 1:
                 value = _text(self.top.loc[row, self.names[j]])
-                words.append(f"{self.names[j]} = {value} ({share:.0%})")
+                words.append(f"{shown(self.names[j])} = {value} ({share:.0%})")
         return words
 
     def lines(self):
         """Table to write, in parts: a line for each row, in the order of the file."""
-        names = np.array(self.names, dtype=object)
+        names = np.array([_as_text(name) for name in self.names], dtype=object)
         ranks, flagged = self.ranks, self.is_flagged
         for start in range(0, len(ranks), LINES):
             part = slice(start, start + LINES)
@@ -87,7 +93,12 @@ class Scored(NamedTuple):
             yield lines
 
 
+def _as_text(name):
+    """Mark with an apostrophe what is no formula but looks like one."""
+    return f"'{name}" if FORMULA.match(name) else name
+
+
 def _text(value):
     if isinstance(value, str):
-        return value
+        return shown(value)
     return "missing" if np.isnan(value) else f"{value:.6g}"

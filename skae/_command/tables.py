@@ -13,7 +13,9 @@ import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
+from skae._command import numerals
 from skae._command.errors import CommandError
+from skae._command.text import visible
 
 CHUNK_ROWS = 50_000
 
@@ -23,11 +25,6 @@ HEAD_BYTES = 1 << 20
 DELIMITERS = ",;\t|"
 
 MISSING = ["", "?", "-", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None"]
-
-LARGEST = 1e150
-
-# What people write beside numbers.
-UNITS = r"^\s*(?:[$€£¥]|EUR|USD|GBP|CHF)?\s*|\s*(?:[%$€£¥]|EUR|USD|GBP|CHF)?\s*$"
 
 
 class Table(NamedTuple):
@@ -46,13 +43,17 @@ class Table(NamedTuple):
 
     @property
     def name(self):
-        """Name of the file, in letters that can be written."""
-        return self.path.name.encode(errors="replace").decode()
+        """Name of the file, in letters that can be written and seen."""
+        return visible(self.path.name.encode(errors="replace").decode())
 
 
 def open_table(path):
     """Find out how a file is written; refuse what is no table."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise CommandError(
+            f"{path} cannot be read: it is no file but a folder, a pipe or a device."
+        )
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -105,15 +106,11 @@ def _encoding(file):
 
 def _punctuation(text):
     """Delimiter of the cells and decimal sign of the numbers."""
-    header, _, rows = text.partition("\n")
+    header, _, rows = re.sub(r"\r\n?", "\n", text).partition("\n")
     delimiter = max(DELIMITERS, key=header.count)
-    cells = pd.Series(re.split(rf"[\n{re.escape(delimiter)}]", rows)).str.strip(' "\r')
-    with_commas = cells.str.fullmatch(r"[-+]?\d+(?:\.\d{3})*,\d+")
-    thousands = cells.str.fullmatch(r"[-+]?\d{1,3}(?:,\d{3})+")
-    n_commas = (with_commas & ~thousands).sum()
-    with_points = cells.str.fullmatch(r"[-+]?\d+\.\d+")
-    n_points = (with_points & ~cells.str.fullmatch(r"[-+]?\d{1,3}\.\d{3}")).sum()
-    return delimiter, "," if delimiter != "," and n_commas > n_points else "."
+    cells = pd.Series(re.split(rf"[\n{re.escape(delimiter)}]", rows)).str.strip(' "')
+    # Where commas part the cells, none is in a number.
+    return delimiter, "." if delimiter == "," else numerals.decimal_sign(cells, ".")
 
 
 def rows_about(table):
@@ -215,26 +212,3 @@ class Kept:
         if len(self.rows) > self.size:
             smallest = np.sort(np.argpartition(self.keys, self.size)[: self.size])
             self.rows, self.keys = self.rows.iloc[smallest], self.keys[smallest]
-
-
-def numbers(column, decimal="."):
-    """Float64 values of a column; NaN for what is no finite number."""
-    if column.dtype.kind in "iuf":
-        values = column.to_numpy(np.float64, na_value=np.nan)
-    else:
-        values = _parsed(column.astype("str"), decimal)
-    # The square of a larger one is no number.
-    return np.where(np.abs(values) < LARGEST, values, np.nan)
-
-
-def _parsed(texts, decimal):
-    """Numbers in texts, with signs of thousands and units where they have them."""
-    values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    if decimal == "." and not np.isnan(values[texts.notna().to_numpy()]).any():
-        return values
-    cleaned = texts.str.replace(UNITS, "", regex=True)
-    thousands = "." if decimal == "," else ","
-    of_thousands = rf"(?<=\d)[{re.escape(thousands)}'\u2019\u00a0 ](?=\d{{3}}(?!\d))"
-    cleaned = cleaned.str.replace(of_thousands, "", regex=True)
-    cleaned = cleaned.str.replace(decimal, ".", regex=False)
-    return pd.to_numeric(cleaned, errors="coerce").to_numpy(np.float64, na_value=np.nan)

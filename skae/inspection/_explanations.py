@@ -17,7 +17,10 @@ def feature_errors(estimator, X, normalize=True):
     What the transformers of a Pipeline make from one column, such as the columns of a
     one-hot encoding, counts as this column: squared residuals and usual errors are
     summed. What they make from several, such as a principal component, keeps the name
-    that the transformer gives it.
+    that the transformer gives it. What comes out of a transformer that does not tell
+    has the transformer's name and a number, such as ``functiontransformer0``: give a
+    FunctionTransformer ``feature_names_out="one-to-one"`` where it keeps the columns.
+    Of ufuncs, such as ``np.log1p``, that is known.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ def explain(estimator, X, n_features=5):
 
     See :meth:`skae.AutoencoderOutlierDetector.explain`. Of what the transformers of a
     Pipeline make from one column, such as the columns of a one-hot encoding, the one
-    that is worst counts.
+    that is worst counts. Other names are as in :func:`feature_errors`.
 
     Parameters
     ----------
