@@ -263,7 +263,7 @@ LAWS = (
 
 PACKAGE = str(Path(skae.__file__).parent)
 NAMES = "|".join(AutoencoderOutlierDetector().get_params())
-NAMED = re.compile(rf"\b({NAMES}|X|[Ss]ample.weights?|array|rows)\b")
+NAMED = re.compile(rf"\b({NAMES}|X|[Ss]ample.weights?|array|input|batch|partial_fit)\b")
 
 
 def place(frames):
