@@ -10,6 +10,8 @@ from skae import AutoencoderOutlierDetector
 
 # The first example of a shape pays its compilation, so no deadline makes sense.
 settings.register_profile("skae", deadline=None, max_examples=50, derandomize=True)
+# The long search: pytest --hypothesis-profile=search --hypothesis-seed=0 -m "not slow".
+settings.register_profile("search", deadline=None, max_examples=10_000)
 settings.load_profile("skae")
 
 

@@ -15,6 +15,11 @@ from skae.core.config import (
     Plan,
     TrainingConfig,
 )
+from skae.core.corruptions import CORRUPTIONS
+from skae.core.losses import LOSSES
+from skae.core.networks import ACTIVATIONS, NETWORKS
+from skae.core.optimizers import OPTIMIZERS
+from skae.core.penalties import PENALTIES
 from skae.core.scores import SCORES
 from skae.io import load
 from skae.io._container import DIGEST, NO_DIGEST
@@ -96,6 +101,51 @@ def plan(max_epochs=None, **changes):
 def bottleneck_for(score):
     """A bottleneck that a score can have."""
     return next(name for name in BOTTLENECKS if SCORES[score].suits(name))
+
+
+# Values of the detector's axes, to be combined
+
+AXES = {
+    "network": sorted(NETWORKS),
+    "hidden_layer_sizes": [(), (5,), (6, 5)],
+    "latent_dim": [1, 4],
+    "activation": sorted(ACTIVATIONS),
+    "corruption": [None, *CORRUPTIONS],
+    "corruption_scale": [0.2, (0.1, 0.9)],
+    "loss": sorted(LOSSES),
+    "penalty": [None, *PENALTIES],
+    "dropout": [0.0, 0.2],
+    "bottleneck": list(BOTTLENECKS),
+    "optimizer": sorted(OPTIMIZERS),
+    "early_stopping": [False, True],
+    "warm_start": [False, True],
+    "n_estimators": [1, 2],
+    "anomaly_score": sorted(SCORES),
+    "contamination": ["auto", 0.1],
+    "trim": [0.0, 0.2],
+    "missing": ["error", "mask"],
+}
+
+
+def made_to_fit(row):
+    """Make a row of values a set of parameters that belong together."""
+    row = dict(row)
+    if row["network"] == "recurrent" and not row["hidden_layer_sizes"]:
+        row["hidden_layer_sizes"] = (4,)
+    penalty = row.pop("penalty")
+    if row["anomaly_score"] == "elbo":
+        row["bottleneck"] = "variational"
+    elif penalty == "sparsity":
+        row["bottleneck"] = "plain"
+    if row["bottleneck"] == "variational":
+        row["loss"] = "squared_error"
+    if penalty == "sparsity" and row["bottleneck"] == "plain":
+        row["activation"] = "sigmoid"
+    if penalty and (penalty != "sparsity" or row["bottleneck"] == "plain"):
+        row[penalty] = 1e-3
+    if row["loss"] == "binary_cross_entropy":
+        row["output_activation"] = "sigmoid"
+    return row
 
 
 # Files of detectors

@@ -8,37 +8,9 @@ import pytest
 
 from skae import AutoencoderOutlierDetector
 from skae.core import compilation
-from skae.core.bottlenecks import BOTTLENECKS
-from skae.core.corruptions import CORRUPTIONS
-from skae.core.losses import LOSSES
-from skae.core.networks import ACTIVATIONS, NETWORKS
-from skae.core.optimizers import OPTIMIZERS
-from skae.core.penalties import PENALTIES
-from skae.core.scores import SCORES
 from skae.io import load, save
 from skae.testing import count_compilations
-from tests.helpers import slow_but
-
-AXES = {
-    "network": sorted(NETWORKS),
-    "hidden_layer_sizes": [(), (5,), (6, 5)],
-    "latent_dim": [1, 4],
-    "activation": sorted(ACTIVATIONS),
-    "corruption": [None, *CORRUPTIONS],
-    "corruption_scale": [0.2, (0.1, 0.9)],
-    "loss": sorted(LOSSES),
-    "penalty": [None, *PENALTIES],
-    "dropout": [0.0, 0.2],
-    "bottleneck": list(BOTTLENECKS),
-    "optimizer": sorted(OPTIMIZERS),
-    "early_stopping": [False, True],
-    "warm_start": [False, True],
-    "n_estimators": [1, 2],
-    "anomaly_score": sorted(SCORES),
-    "contamination": ["auto", 0.1],
-    "trim": [0.0, 0.2],
-    "missing": ["error", "mask"],
-}
+from tests.helpers import AXES, made_to_fit, slow_but
 
 
 def pairs_of(row):
@@ -83,27 +55,6 @@ def with_every_value(rows):
 QUICK = set(with_every_value(ROWS))
 
 
-def parameters(row):
-    """Make a row of values a set of parameters that belong together."""
-    row = dict(row)
-    if row["network"] == "recurrent" and not row["hidden_layer_sizes"]:
-        row["hidden_layer_sizes"] = (4,)
-    penalty = row.pop("penalty")
-    if row["anomaly_score"] == "elbo":
-        row["bottleneck"] = "variational"
-    elif penalty == "sparsity":
-        row["bottleneck"] = "plain"
-    if row["bottleneck"] == "variational":
-        row["loss"] = "squared_error"
-    if penalty == "sparsity" and row["bottleneck"] == "plain":
-        row["activation"] = "sigmoid"
-    if penalty and (penalty != "sparsity" or row["bottleneck"] == "plain"):
-        row[penalty] = 1e-3
-    if row["loss"] == "binary_cross_entropy":
-        row["output_activation"] = "sigmoid"
-    return row
-
-
 def test_every_pair_is_there():
     found = set().union(*map(pairs_of, ROWS))
     sizes = [len(values) for values in AXES.values()]
@@ -119,7 +70,7 @@ def test_pairs_of_values(number, tmp_path):
     if ROWS[number]["missing"] == "mask":
         X[rng.random(150) < 0.2, 1] = np.nan
     detector = AutoencoderOutlierDetector(
-        max_iter=2, random_state=0, **parameters(ROWS[number])
+        max_iter=2, random_state=0, **made_to_fit(ROWS[number])
     )
     # So that there is room for both fits.
     if len(compilation._kinds) > compilation.MAX_KINDS / 2:
