@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import update_wrapper
 from types import MethodType
-from typing import Any
+from typing import Any, cast
 
 
 class only_if:
@@ -23,7 +23,7 @@ class only_if:
 class _Checked:
     def __init__(self, check: Callable[[Any], None], method: Callable) -> None:
         self.check, self.method = check, method
-        update_wrapper(self, method)
+        update_wrapper(cast(Any, self), method)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:

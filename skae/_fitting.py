@@ -22,8 +22,7 @@ AUTO_FALSE_ALARMS = 0.05
 # Share of the rows of X_val outside of the ball of X from which on users are warned.
 FAR_SHARE = 0.9
 
-# Squared errors of restored rows, beside the rows' squares, from which on the network is
-# lost.
+# A network is lost whose squared errors are so many times the squares of the rows.
 LOST = 1e3
 
 # Spread of columns, in raw units, outside of which users are warned.

@@ -31,9 +31,7 @@ def partial_fit(estimator, plan, X, sample_weight):
     members, n_seen = previous, sample.n_seen + held_out.n_seen
     if train.X.shape[0]:
         members = [
-            fitting.train_member(
-                plan, split, seed=seed, previous=start, n_done=n_seen
-            )
+            fitting.train_member(plan, split, seed=seed, previous=start, n_done=n_seen)
             for seed, start in zip(seeds[1:], previous, strict=True)
         ]
         for member in members:

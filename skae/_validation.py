@@ -7,7 +7,6 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 from sklearn.utils import (
     check_array,
-    check_consistent_length,
     check_random_state,
     column_or_1d,
 )
@@ -148,7 +147,11 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
-    check_consistent_length(X, weight)
+    if len(weight) != X.shape[0]:
+        raise ValueError(
+            f"sample_weight must have a weight for each of the {X.shape[0]} rows. "
+            f"Got {len(weight)}."
+        )
     if (weight < 0).any():
         raise ValueError(
             f"Negative values in sample_weight: got a minimum of {weight.min()}, "

@@ -82,10 +82,10 @@ def expected_offset(
 ) -> float:
     """Threshold with an expected rate of false alarms on new normal rows.
 
-    The score at position ``false_positive_rate * (n + 1)`` of the sorted scores, between
-    neighbours by interpolation: of n + 1 exchangeable rows, each is the k-th lowest with
-    the same probability. Unlike :func:`conformal_offset`, which bounds the rate, it
-    takes any number of scores; below ``1 / (n + 1)`` it is the lowest.
+    The score at position ``false_positive_rate * (n + 1)`` of the sorted scores,
+    between neighbours by interpolation: of n + 1 exchangeable rows, each is the k-th
+    lowest with the same probability. Unlike :func:`conformal_offset`, which bounds the
+    rate, it takes any number of scores; below ``1 / (n + 1)`` it is the lowest.
 
     Parameters
     ----------

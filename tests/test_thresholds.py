@@ -133,10 +133,10 @@ def test_new_rows_are_flagged_at_the_expected_rate():
     rng = np.random.default_rng(0)
     for n_scores in (20, 33, 90):
         offsets = [
-            thresholds.expected_offset(rng.random(n_scores), 0.05) for _ in range(4000)
+            thresholds.expected_offset(rng.random(n_scores), 0.05) for _ in range(1000)
         ]
         # The score of a new row is uniform, so it is below with that probability.
-        assert np.mean(offsets) == pytest.approx(0.05, abs=0.003)
+        assert np.mean(offsets) == pytest.approx(0.05, abs=0.006)
 
 
 def test_weights_of_an_expected_rate_count_like_repeated_rows():

@@ -24,16 +24,13 @@ MAX_EPOCHS = 10_000
 
 def joined(first: History, second: History) -> History:
     """History of one training after the other; NaN where no rows were held out."""
-    n_epochs = len(first["loss"]), len(second["loss"])
     found = {}
     for name in second:
-        both = first[name], second[name]
-        if any(both):
-            both = tuple(
-                values or [np.nan] * n
-                for values, n in zip(both, n_epochs, strict=True)
-            )
-        found[name] = [*both[0], *both[1]][-MAX_EPOCHS:]
+        parts = [first[name], second[name]]
+        if any(parts):
+            lengths = len(first["loss"]), len(second["loss"])
+            parts = [x or [np.nan] * n for x, n in zip(parts, lengths, strict=True)]
+        found[name] = [*parts[0], *parts[1]][-MAX_EPOCHS:]
     return found
 
 

@@ -39,7 +39,7 @@ def split_rows(plan: Plan, rows: Rows, X_val: Any, *, seed: int) -> Split:
     out.
     """
     order = batching.permutation(rows.X.shape[0], np.random.default_rng(seed))
-    n_held_out = int(plan.validation_fraction * len(order))
+    n_held_out = min(int(plan.validation_fraction * len(order)), len(order) - 2)
     held_out = None
     if X_val is not None and X_val.shape[0] >= MIN_HELD_OUT:
         held_out = Rows(X_val, np.broadcast_to(1.0, X_val.shape[0]))
