@@ -14,7 +14,7 @@ from skae.core import fitting, splitting, spread
 from skae.core.batching import Rows
 from skae.core.fitting import Member
 from skae.core.losses import LOSSES
-from skae.core.model import has_collapsed, lost_ratio, score_rows, unstack
+from skae.core.model import has_collapsed, score_rows, unstack
 
 # Share of new normal rows below the threshold with contamination="auto".
 AUTO_FALSE_ALARMS = 0.05
@@ -53,7 +53,7 @@ def fit(estimator, plan, X, sample_weight, X_val, *, reported):
     if X_val is not None:
         X_val = spread.shifted(X_val, shift)
     split = splitting.split_rows(plan, rows, X_val, seed=seeds[0])
-    if X_val is not None:
+    if X_val is not None and split.held_out is not None:
         _warn_of_far(X_val, split.sample.ball)
     make = partial(
         attributes,
@@ -296,11 +296,16 @@ def warn_if_lost(fitted, members):
     """Warn of a network that restores rows far worse than zeros would."""
     if all(member.ending == "diverged" for member in members):
         return
-    ratio = lost_ratio(fitted["statistics_"])
-    if ratio > LOST:
+    found = fitted["statistics_"]
+    center, scale = (found[name][0].astype(np.float64) for name in ("center", "scale"))
+    # Others have their own warning.
+    fit_to_train = (scale >= SPREAD[0]) & (scale <= SPREAD[1])
+    squares = (np.square(center) + np.square(scale))[fit_to_train].sum()
+    errors = found["feature_error"][:, fit_to_train].sum(axis=1).max()
+    if errors > LOST * squares:
         _warn(
             "The network restores rows far worse than zeros would: squared errors are "
-            f"{ratio:.2g} times theirs. A smaller learning_rate, scaled columns or a "
+            f"{errors / squares:.2g} times theirs. A smaller learning_rate, scaled columns or a "
             "longer training may help.",
             ConvergenceWarning,
         )

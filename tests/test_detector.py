@@ -80,7 +80,7 @@ def test_auto_threshold_flags_five_per_cent_of_new_rows(small):
 def test_held_out_rows_never_touch_weights_or_statistics(blobs, small):
     rows, outliers = blobs
     once = small().fit(rows, X_val=outliers)
-    twice = small().fit(rows, X_val=outliers * 3)
+    twice = small().fit(rows, X_val=outliers * 0.9)
     for name, value in once.weights_.items():
         np.testing.assert_array_equal(value, twice.weights_[name])
     for name, value in once.statistics_.items():
@@ -219,7 +219,7 @@ def test_warm_start_continues(blobs, small):
     # The same rows stay held out, however often training continues.
     assert len(detector.calibration_scores_) == len(held_out)
 
-    with pytest.raises(ValueError, match="whose shape must stay"):
+    with pytest.raises(ValueError, match="'latent_dim' must stay 4. Got 5"):
         detector.set_params(latent_dim=5).fit(rows)
     with pytest.raises(ValueError, match=r"'n_estimators' must stay 2. Got 3"):
         detector.set_params(latent_dim=4, n_estimators=3).fit(rows)
@@ -557,7 +557,7 @@ HOSTILE = {
     "three dimensions": (np.ones((2, 2, 2)), ValueError, "dim 3"),
     "complex": (np.array([[1j, 2.0], [1.0, 2.0]]), ValueError, "Complex data"),
     "list of complex": ([[1j, 2.0], [1.0, 2.0]], TypeError, "complex"),
-    "strings": ([["a", "b"], ["c", "d"]], ValueError, "could not convert"),
+    "strings": ([["a", "b"], ["c", "d"]], ValueError, "Column 0 .*text"),
     "dictionaries": ([[{}, 1], [{}, 2]], (TypeError, ValueError), "dict"),
 }
 
@@ -820,11 +820,12 @@ def test_unscaled_rows_held_out_are_reported(blobs, small):
     rows, _ = blobs
     with pytest.warns(UserWarning, match="300 of 300 rows of X_val .*transform_input"):
         small().fit(rows, X_val=100 + 20 * rows)
-    pipeline = make_pipeline(StandardScaler(), small(), transform_input=["X_val"])
-    pipeline[-1].set_fit_request(X_val=True)
+    raw = 100 + 20 * rows
     with config_context(enable_metadata_routing=True):
-        raw = 100 + 20 * rows
-        pipeline.fit(raw[:200], X_val=raw[200:])
+        detector = small().set_fit_request(X_val=True)
+        pipeline = make_pipeline(
+            StandardScaler(), detector, transform_input=["X_val"]
+        ).fit(raw[:200], X_val=raw[200:])
     flagged = pipeline.predict(raw + 15 * raw.std(axis=0)) == -1
     assert flagged.mean() > 0.9
 
@@ -835,7 +836,7 @@ def test_rows_that_are_all_the_same_are_all_normal(n_rows, value, small):
     X = np.full((n_rows, 3), value)
     detector = small(anomaly_score="learned", max_iter=2).fit(X)
     assert (detector.predict(X) == 1).all()
-    assert detector.p_values(X).min() == 1
+    assert detector.p_values(X).min() > 0.1
 
 
 def test_methods_that_are_not_there_say_why(blobs, small):

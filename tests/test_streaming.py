@@ -154,7 +154,7 @@ def test_what_cannot_go_on_is_refused(stream, small):
         detector.partial_fit(batches[0][:, :5])
     with pytest.raises(ValueError, match=r"'n_estimators' must stay 1. Got 2"):
         detector.set_params(n_estimators=2).partial_fit(batches[0])
-    with pytest.raises(ValueError, match="shape must stay"):
+    with pytest.raises(ValueError, match="'latent_dim' must stay 4"):
         detector.set_params(n_estimators=1, latent_dim=9).partial_fit(batches[0])
 
 

@@ -268,13 +268,6 @@ def usual_errors(model: Model) -> np.ndarray:
     return np.maximum(np.maximum(usual, ERROR_FLOOR * usual.mean()), noise)
 
 
-def lost_ratio(found: Statistics) -> float:
-    """Squared errors of restored training rows by the worst member, beside squares."""
-    center, scale = (found[name].astype(np.float64) for name in ("center", "scale"))
-    ratios = found["feature_error"] / (np.square(center) + np.square(scale))
-    return float(ratios.mean(axis=1).max())
-
-
 def denoising_score(model: Model, X: Any) -> float:
     """Minus the median denoising error, in training variances."""
     scale = model.statistics["scale"][0].astype(np.float64)
