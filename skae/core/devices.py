@@ -7,7 +7,7 @@ import jax
 from skae.core.errors import Refusal
 
 
-def device_context(device: str | None) -> AbstractContextManager:
+def device_context(device: str | None) -> AbstractContextManager[None]:
     """Context in which JAX computes on the named platform."""
     if device is None:
         return nullcontext()
