@@ -32,7 +32,7 @@ class EpochReporter:
         self.context = estimator._init_callback_context(max_subtasks=max_epochs)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
 
-    def epoch(self, attributes: Callable[[], dict]) -> bool:
+    def epoch(self, attributes: Callable[[], dict[str, Any]]) -> bool:
         """Report the end of an epoch; True where a callback asks to stop.
 
         ``attributes`` makes the fitted attributes of this moment, for those callbacks
@@ -47,7 +47,7 @@ class EpochReporter:
         )
         return self.stopped
 
-    def end(self, attributes: dict) -> None:
+    def end(self, attributes: dict[str, Any]) -> None:
         """Report the end of the fit."""
         self.context.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
@@ -55,7 +55,9 @@ class EpochReporter:
 
 
 @contextmanager
-def reported_fits(caller: Any, X: Any, y: Any, n_fits: int) -> Iterator[Callable]:
+def reported_fits(
+    caller: Any, X: Any, y: Any, n_fits: int
+) -> Iterator[Callable[..., Any]]:
     """Tell callbacks of a meta-estimator about its fit and the fits inside it.
 
     Yields a function that announces a fit, in this process, and returns a function
@@ -71,7 +73,9 @@ def reported_fits(caller: Any, X: Any, y: Any, n_fits: int) -> Iterator[Callable
 
 
 @contextmanager
-def _reported_fit(caller: Any, data: dict, task: Any, estimator: Any) -> Iterator[None]:
+def _reported_fit(
+    caller: Any, data: dict[str, Any], task: Any, estimator: Any
+) -> Iterator[None]:
     with task.propagate_callback_context(estimator):
         task.call_on_fit_task_begin(estimator=caller, **data)
         yield

@@ -2,7 +2,9 @@
 
 import sys
 import warnings
+from collections.abc import Callable
 from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -12,9 +14,13 @@ from skae._callbacks import EpochReporter, inside_search
 from skae._validation import generator_of
 from skae.core import fitting, splitting
 from skae.core.batching import Rows
+from skae.core.config import Plan
+from skae.core.course import History
 from skae.core.fitting import Member
 from skae.core.losses import LOSSES
-from skae.core.model import has_collapsed, score_rows, unstack
+from skae.core.model import Model, has_collapsed, score_rows, unstack
+from skae.core.sample import Sample
+from skae.core.splitting import Split
 
 # Share of held-out rows below the threshold with contamination="auto".
 AUTO_FALSE_ALARMS = 0.05
@@ -23,7 +29,15 @@ AUTO_FALSE_ALARMS = 0.05
 SPREAD = (0.01, 100.0)
 
 
-def fit(estimator, plan, X, sample_weight, X_val, *, reported):
+def fit(
+    estimator: Any,
+    plan: Plan,
+    X: Any,
+    sample_weight: np.ndarray,
+    X_val: Any,
+    *,
+    reported: dict[str, Any],
+) -> dict[str, Any]:
     """Train and return the fitted attributes as a dict.
 
     ``reported`` holds X, y and metadata as callbacks shall see them.
@@ -59,7 +73,7 @@ def fit(estimator, plan, X, sample_weight, X_val, *, reported):
     return fitted
 
 
-def check_values(loss, X, name):
+def check_values(loss: str, X: Any, name: str) -> None:
     """Refuse rows that the loss is not defined for."""
     domain = LOSSES[loss].domain
     if domain is None:
@@ -72,13 +86,22 @@ def check_values(loss, X, name):
         )
 
 
-def _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs):
+def _train(
+    estimator: Any,
+    plan: Plan,
+    split: Split,
+    seeds: np.ndarray,
+    previous: list[Member | None],
+    make: Callable[..., dict[str, Any]],
+    reporter: EpochReporter,
+    n_epochs: int,
+) -> list[Member]:
     members: list[Member] = []
 
-    def on_epoch(history, params):
+    def on_epoch(history: History, params: Any) -> bool:
         _log_epoch(history, n_epochs, estimator.verbose)
 
-        def current():
+        def current() -> dict[str, Any]:
             copied = {name: list(values) for name, values in history.items()}
             member = Member(fitting.to_numpy(params), [], copied, "running")
             return make([*members, member])
@@ -99,7 +122,9 @@ def _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs):
     return members
 
 
-def seeds_and_previous(estimator, plan, continues):
+def seeds_and_previous(
+    estimator: Any, plan: Plan, continues: bool
+) -> tuple[np.ndarray, list[Member | None]]:
     """Seeds of the split and of every member, and the members to continue from."""
     n_members = estimator.n_estimators
     if not (continues and hasattr(estimator, "weights_")):
@@ -125,16 +150,16 @@ def seeds_and_previous(estimator, plan, continues):
 
 
 def attributes(
-    plan,
-    rows,
-    split,
-    seeds,
-    members,
+    plan: Plan,
+    rows: Rows,
+    split: Split,
+    seeds: np.ndarray,
+    members: list[Member],
     *,
-    contamination,
-    keeps_optimizer,
-    is_last=False,
-):
+    contamination: float | Literal["auto"],
+    keeps_optimizer: bool,
+    is_last: bool = False,
+) -> dict[str, Any]:
     """Fitted attributes that the trained members make.
 
     The last ones of a training are worth a look at the codes, and scores of rows as
@@ -178,7 +203,9 @@ def attributes(
     }
 
 
-def _cross_fitted(plan, rows, model, sample, seed):
+def _cross_fitted(
+    plan: Plan, rows: Rows, model: Model, sample: Sample, seed: int
+) -> tuple[Model, np.ndarray | None]:
     """Model with units of new rows where it needs them, and scores of rows as new."""
     try:
         out_of_fold = fitting.cross_fit(plan, rows, model, seed=seed)
@@ -188,7 +215,7 @@ def _cross_fitted(plan, rows, model, sample, seed):
     return fitting.in_units_of(model, out_of_fold, rows.weight, sample)
 
 
-def _warn(message, category=UserWarning):
+def _warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the user's code that led here."""
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals["__name__"].startswith(
@@ -198,7 +225,7 @@ def _warn(message, category=UserWarning):
     warnings.warn(message, category, stacklevel=level)
 
 
-def _warn_of_few(X_val):
+def _warn_of_few(X_val: Any) -> None:
     if X_val.shape[0] < splitting.MIN_HELD_OUT:
         _warn(
             f"X_val has {X_val.shape[0]} rows, fewer than the {splitting.MIN_HELD_OUT} "
@@ -206,7 +233,7 @@ def _warn_of_few(X_val):
         )
 
 
-def warn_of_spread(estimator, split):
+def warn_of_spread(estimator: Any, split: Split) -> None:
     """Warn of columns that are too narrow or too wide to train on."""
     scale = split.sample.ball["scale"]
     names = getattr(estimator, "feature_names_in_", range(len(scale)))
@@ -221,7 +248,7 @@ def warn_of_spread(estimator, split):
         )
 
 
-def _warn_of_collapse(beta):
+def _warn_of_collapse(beta: float) -> None:
     _warn(
         "The posterior has collapsed: no unit of the variational code tells the "
         "decoder anything of the rows, which are all restored as the mean. A beta "
@@ -230,7 +257,7 @@ def _warn_of_collapse(beta):
     )
 
 
-def warn_of_ending(ending):
+def warn_of_ending(ending: str) -> None:
     """Warn of a training that did not end as it should; in a search, stop."""
     if ending == "diverged":
         _warn(
@@ -247,7 +274,7 @@ def warn_of_ending(ending):
         )
 
 
-def _log_epoch(history, n_epochs, verbose):
+def _log_epoch(history: History, n_epochs: int, verbose: int) -> None:
     """Print a line: about ten in a training with verbose=1, each epoch with 2."""
     done = len(history["loss"])
     if verbose == 0 or (verbose == 1 and done % max(1, n_epochs // 10)):

@@ -1,6 +1,7 @@
 """The one place that touches scikit-learn's HTML representation, which is private."""
 
 import re
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
@@ -16,16 +17,16 @@ class ParameterHelpMixin:
     has none. Here the names show them without being links.
     """
 
-    def _get_params_html(self, deep=True, doc_link=""):
+    def _get_params_html(self, deep: bool = True, doc_link: str = "") -> Any:
         html = BaseEstimator._get_params_html(self, deep, doc_link or "#")
         return _without_links(html)
 
-    def _get_fitted_attr_html(self, doc_link=""):
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         html = BaseEstimator._get_fitted_attr_html(self, doc_link or "#")
         return _without_links(html)
 
 
-def _without_links(table):
+def _without_links(table: Any) -> Any:
     render = table._html_repr
     table._html_repr = lambda: LINK.sub(r"\1", render())
     return table
