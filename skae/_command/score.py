@@ -1,22 +1,31 @@
 """Score the rows of a file: ranks, p-values, reasons, and a report."""
 
 import warnings
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow
 from pyarrow import csv
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline
 
 from skae import AutoencoderOutlierDetector, thresholds
 from skae._callbacks import ProgressBar
 from skae._command import columns as of_columns
 from skae._command import saved, tables
 from skae._command.errors import CommandError, writing
+from skae._command.progress import Progress
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
 from skae._ranking import worst_features
 from skae._tracing import trace
 from skae.inspection._explanations import parts_by_column
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # More rows make the training no longer, and hardly better.
 MAX_TRAIN = 100_000
@@ -33,7 +42,7 @@ N_TOP, N_SAMPLE = 500, 2000
 N_NAMED = 10
 
 
-def run(options, console, progress):
+def run(options: Namespace, console: "Console", progress: Progress) -> None:
     """Train or load, score, and write what is asked for."""
     rng = np.random.default_rng(options.random_state)
     notes: list[str] = []
@@ -61,13 +70,19 @@ def run(options, console, progress):
     _print(console, scored, notes, options)
 
 
-def _only(files):
+def _only(files: list[str]) -> str:
     if len(files) != 1:
         raise CommandError(f"--load takes one file to score. Got {len(files)}.")
     return files[0]
 
 
-def _train(options, table, rng, notes, progress):
+def _train(
+    options: Namespace,
+    table: tables.Table,
+    rng: np.random.Generator,
+    notes: list[str],
+    progress: Progress,
+) -> Pipeline:
     with progress("reading", table) as advance:
         rows, n_rows = tables.sample(advance(tables.chunks(table)), MAX_TRAIN, rng)
     chosen = of_columns.choose(rows, table.decimal, options.drop)
@@ -106,7 +121,7 @@ def _train(options, table, rng, notes, progress):
     return pipeline
 
 
-def _of_few(n_rows, contamination):
+def _of_few(n_rows: int, contamination: float | None) -> str:
     if contamination:
         return f"p-values are rough: they rest on {n_rows} rows held out from training"
     return (
@@ -116,7 +131,14 @@ def _of_few(n_rows, contamination):
     )
 
 
-def _score(pipeline, table, n_features, rng, notes, progress):
+def _score(
+    pipeline: Any,
+    table: tables.Table,
+    n_features: int,
+    rng: np.random.Generator,
+    notes: list[str],
+    progress: Progress,
+) -> Scored:
     """Score a file chunk by chunk; what is kept of a row takes some 50 bytes."""
     chosen = of_columns.columns_of(pipeline)
     prepare, detector = pipeline[0], pipeline[1]
@@ -149,7 +171,9 @@ def _score(pipeline, table, n_features, rng, notes, progress):
     )
 
 
-def _score_chunk(prepare, detector, rows, column, n_features):
+def _score_chunk(
+    prepare: Any, detector: Any, rows: pd.DataFrame, column: np.ndarray, n_features: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Scores, p-values, and the worst columns with their shares of what is odd."""
     n_features = min(n_features, column.max() + 1)
     scores = np.full(len(rows), np.nan)
@@ -172,7 +196,7 @@ def _score_chunk(prepare, detector, rows, column, n_features):
     return scores, p_values, worst, shares
 
 
-def _write(scored, path):
+def _write(scored: Scored, path: Path) -> None:
     """Write the file of scores."""
     with writing(path), open(path, "wb") as file:
         for i, lines in enumerate(scored.lines()):
@@ -181,7 +205,9 @@ def _write(scored, path):
             csv.write_csv(pyarrow.Table.from_pandas(lines), file, options)
 
 
-def _print(console, scored, notes, options):
+def _print(
+    console: "Console", scored: Scored, notes: list[str], options: Namespace
+) -> None:
     """Name the most abnormal rows, and where the rest is."""
     from rich.markup import escape
     from rich.table import Table
