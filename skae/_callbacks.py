@@ -2,20 +2,94 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
-
-from sklearn.callback import CallbackSupportMixin, ProgressBar, with_callbacks
+from importlib import import_module
+from typing import Any, TypeVar
 
 __all__ = [
     "CallbackSupportMixin",
     "EpochReporter",
-    "ProgressBar",
     "inside_search",
+    "progress_bar",
     "reported_fits",
     "with_callbacks",
 ]
+
+Fit = TypeVar("Fit", bound=Callable[..., Any])
+
+# What is used here: all of it is experimental, and most of it private.
+USED = {
+    "ProgressBar": (),
+    "with_callbacks": (),
+    "CallbackSupportMixin": ("_init_callback_context",),
+    "CallbackContext": (
+        "subcontext",
+        "call_on_fit_task_begin",
+        "call_on_fit_task_end",
+        "propagate_callback_context",
+    ),
+}
+
+
+def find() -> Any:
+    """scikit-learn's callbacks; None where they are gone or not as they were."""
+    try:
+        module = import_module("sklearn.callback")
+    except ImportError:
+        return None
+    for name, attributes in USED.items():
+        used = getattr(module, name, None)
+        if used is None or not all(hasattr(used, name) for name in attributes):
+            return None
+    return module
+
+
+CALLBACKS = find()
+
+
+class _NoContext:
+    """Context of a fit that no callback can follow."""
+
+    def subcontext(self, **_: Any) -> "_NoContext":
+        return self
+
+    def call_on_fit_task_begin(self, **_: Any) -> None:
+        pass
+
+    def call_on_fit_task_end(self, **_: Any) -> bool:
+        return False
+
+    def propagate_callback_context(self, _: Any) -> Any:
+        return nullcontext()
+
+
+class _NoCallbackSupport:
+    """Estimators fit without callbacks, and have no ``set_callbacks``."""
+
+    def _init_callback_context(self, **_: Any) -> _NoContext:
+        return _NoContext()
+
+
+CallbackSupportMixin: Any = (
+    CALLBACKS.CallbackSupportMixin if CALLBACKS else _NoCallbackSupport
+)
+
+
+def with_callbacks(fit: Fit) -> Fit:
+    """Decorate a ``fit`` so that callbacks are told of its end, come what may."""
+    return CALLBACKS.with_callbacks(fit) if CALLBACKS else fit
+
+
+@contextmanager
+def progress_bar(estimator: Any, *, visible: bool) -> Iterator[None]:
+    """Show a bar of what an estimator fits meanwhile, where there are callbacks."""
+    shown = visible and CALLBACKS
+    if shown:
+        estimator.set_callbacks(CALLBACKS.ProgressBar())
+    yield
+    if shown:
+        estimator.set_callbacks()
 
 
 class EpochReporter:

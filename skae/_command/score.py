@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
 from skae import AutoencoderOutlierDetector, thresholds
-from skae._callbacks import ProgressBar
+from skae._callbacks import progress_bar
 from skae._command import columns as of_columns
 from skae._command import saved, tables
 from skae._command.errors import CommandError, writing
@@ -107,15 +107,13 @@ def _train(
     with of_columns.quiet():
         # One after the other: a bar for the detector alone.
         inputs = pipeline[0].fit_transform(rows)
-        if progress.visible:
-            detector.set_callbacks(ProgressBar())
         # A model of which half is trained must not be taken for a whole one.
         warnings.filterwarnings("error", "Training was interr", ConvergenceWarning)
         try:
-            detector.fit(inputs)
+            with progress_bar(detector, visible=progress.visible):
+                detector.fit(inputs)
         except ConvergenceWarning as warning:
             raise KeyboardInterrupt from warning
-    detector.set_callbacks()
     if len(detector.calibration_scores_) < FEW:
         notes.append(_of_few(len(detector.calibration_scores_), options.contamination))
     return pipeline
