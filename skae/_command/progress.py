@@ -16,6 +16,8 @@ class Progress:
         self.console = Console(stderr=True)
         # Bars of the training go to the standard output.
         self.visible = self.console.is_terminal and Console().is_terminal
+        # Some versions of rich end bars that are disabled with an empty line.
+        self.console.quiet = not self.visible
 
     @contextmanager
     def steps(self, what: str, total: int) -> Iterator[Callable[[str], None]]:
