@@ -1,5 +1,8 @@
 PYTHON ?= python3
 VENV ?= .venv
+# A file of versions to install, as in
+# `make test VENV=.venv-oldest CONSTRAINTS=.ci/oldest.txt`; none takes the newest.
+CONSTRAINTS ?=
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 # Each process compiles for itself and takes up to 5 GB in the end.
@@ -32,8 +35,9 @@ docs: $(STAMP)
 clean:
 	rm -rf $(VENV) docs/_build docs/generated
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[plot,cli,io,skops,onnx]" --group dev
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS:%=--constraint %) \
+		--editable ".[plot,cli,io,skops,onnx]" --group dev
 	touch $(STAMP)

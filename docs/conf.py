@@ -16,6 +16,8 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 autosummary_generate = True
+# Docstrings name the types.
+autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_validation_checks = set()
 toc_object_entries_show_parents = "hide"

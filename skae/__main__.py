@@ -9,8 +9,10 @@ Without a command, detectors are compared on real data bundled with scikit-learn
 
 import argparse
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NoReturn
 
 from skae._command.text import shown
 from skae.thresholds import CONTAMINATION
@@ -21,7 +23,7 @@ RANDOM_STATE = "seed of samples, splits and detectors"
 MAX_LINE = 2000
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -57,15 +59,15 @@ def main(arguments=None):
 class _Parser(argparse.ArgumentParser):
     """Parser that ends with one line where arguments are wrong."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{_line(self, message)}\n")
 
 
-def _line(parser, message):
+def _line(parser: argparse.ArgumentParser, message: object) -> str:
     return f"{parser.prog}: error: {shown(message, MAX_LINE)}"
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m skae",
         description="Find the outliers in a file, or compare "
@@ -79,7 +81,7 @@ def _parser():
     return parser
 
 
-def _add_score(commands):
+def _add_score(commands: Any) -> None:
     score = commands.add_parser(
         "score",
         help="score the rows of a file: ranks, p-values, reasons, and a report",
@@ -121,7 +123,7 @@ def _add_score(commands):
     _add_common(score)
 
 
-def _add_compare(commands):
+def _add_compare(commands: Any) -> None:
     compare = commands.add_parser(
         "compare",
         help="compare detectors on a labelled file",
@@ -144,7 +146,7 @@ def _add_compare(commands):
     _add_common(compare)
 
 
-def _add_common(command):
+def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--drop", nargs="+", default=[], metavar="COLUMN", help="columns not to use"
     )
@@ -158,7 +160,7 @@ def _add_common(command):
     )
 
 
-def _share(text):
+def _share(text: str) -> float:
     """Share of outliers."""
     try:
         value = float(text)
@@ -171,7 +173,7 @@ def _share(text):
     return value
 
 
-def _check(parser, options):
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Refuse numbers out of range, and outputs that would overwrite an input."""
     if not 0 <= options.random_state < 2**32:
         parser.error(
@@ -210,9 +212,11 @@ def _check(parser, options):
         taken.add(path.resolve())
 
 
-def _is_same(path, other):
+def _is_same(path: Path, other: Path | None) -> bool:
     """Whether two names are of one file."""
-    return bool(other) and path.exists() and other.exists() and path.samefile(other)
+    return (
+        other is not None and path.exists() and other.exists() and path.samefile(other)
+    )
 
 
 if __name__ == "__main__":

@@ -16,12 +16,14 @@ class only_if:
     def __init__(self, check: Callable[[Any], None]) -> None:
         self.check = check
 
-    def __call__(self, method: Callable) -> Any:
+    def __call__(self, method: Callable[..., Any]) -> Any:
         return _Checked(self.check, method)
 
 
 class _Checked:
-    def __init__(self, check: Callable[[Any], None], method: Callable) -> None:
+    def __init__(
+        self, check: Callable[[Any], None], method: Callable[..., Any]
+    ) -> None:
         self.check, self.method = check, method
         update_wrapper(cast(Any, self), method)
 

@@ -2,20 +2,94 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
-
-from sklearn.callback import CallbackSupportMixin, ProgressBar, with_callbacks
+from importlib import import_module
+from typing import Any, TypeVar
 
 __all__ = [
     "CallbackSupportMixin",
     "EpochReporter",
-    "ProgressBar",
     "inside_search",
+    "progress_bar",
     "reported_fits",
     "with_callbacks",
 ]
+
+Fit = TypeVar("Fit", bound=Callable[..., Any])
+
+# What is used here: all of it is experimental, and most of it private.
+USED = {
+    "ProgressBar": (),
+    "with_callbacks": (),
+    "CallbackSupportMixin": ("_init_callback_context",),
+    "CallbackContext": (
+        "subcontext",
+        "call_on_fit_task_begin",
+        "call_on_fit_task_end",
+        "propagate_callback_context",
+    ),
+}
+
+
+def find() -> Any:
+    """scikit-learn's callbacks; None where they are gone or not as they were."""
+    try:
+        module = import_module("sklearn.callback")
+    except ImportError:
+        return None
+    for name, attributes in USED.items():
+        used = getattr(module, name, None)
+        if used is None or not all(hasattr(used, name) for name in attributes):
+            return None
+    return module
+
+
+CALLBACKS = find()
+
+
+class _NoContext:
+    """Context of a fit that no callback can follow."""
+
+    def subcontext(self, **_: Any) -> "_NoContext":
+        return self
+
+    def call_on_fit_task_begin(self, **_: Any) -> None:
+        pass
+
+    def call_on_fit_task_end(self, **_: Any) -> bool:
+        return False
+
+    def propagate_callback_context(self, _: Any) -> Any:
+        return nullcontext()
+
+
+class _NoCallbackSupport:
+    """Estimators fit without callbacks, and have no ``set_callbacks``."""
+
+    def _init_callback_context(self, **_: Any) -> _NoContext:
+        return _NoContext()
+
+
+CallbackSupportMixin: Any = (
+    CALLBACKS.CallbackSupportMixin if CALLBACKS else _NoCallbackSupport
+)
+
+
+def with_callbacks(fit: Fit) -> Fit:
+    """Decorate a ``fit`` so that callbacks are told of its end, come what may."""
+    return CALLBACKS.with_callbacks(fit) if CALLBACKS else fit
+
+
+@contextmanager
+def progress_bar(estimator: Any, *, visible: bool) -> Iterator[None]:
+    """Show a bar of what an estimator fits meanwhile, where there are callbacks."""
+    shown = visible and CALLBACKS
+    if shown:
+        estimator.set_callbacks(CALLBACKS.ProgressBar())
+    yield
+    if shown:
+        estimator.set_callbacks()
 
 
 class EpochReporter:
@@ -32,7 +106,7 @@ class EpochReporter:
         self.context = estimator._init_callback_context(max_subtasks=max_epochs)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
 
-    def epoch(self, attributes: Callable[[], dict]) -> bool:
+    def epoch(self, attributes: Callable[[], dict[str, Any]]) -> bool:
         """Report the end of an epoch; True where a callback asks to stop.
 
         ``attributes`` makes the fitted attributes of this moment, for those callbacks
@@ -47,7 +121,7 @@ class EpochReporter:
         )
         return self.stopped
 
-    def end(self, attributes: dict) -> None:
+    def end(self, attributes: dict[str, Any]) -> None:
         """Report the end of the fit."""
         self.context.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
@@ -55,7 +129,9 @@ class EpochReporter:
 
 
 @contextmanager
-def reported_fits(caller: Any, X: Any, y: Any, n_fits: int) -> Iterator[Callable]:
+def reported_fits(
+    caller: Any, X: Any, y: Any, n_fits: int
+) -> Iterator[Callable[..., Any]]:
     """Tell callbacks of a meta-estimator about its fit and the fits inside it.
 
     Yields a function that announces a fit, in this process, and returns a function
@@ -71,7 +147,9 @@ def reported_fits(caller: Any, X: Any, y: Any, n_fits: int) -> Iterator[Callable
 
 
 @contextmanager
-def _reported_fit(caller: Any, data: dict, task: Any, estimator: Any) -> Iterator[None]:
+def _reported_fit(
+    caller: Any, data: dict[str, Any], task: Any, estimator: Any
+) -> Iterator[None]:
     with task.propagate_callback_context(estimator):
         task.call_on_fit_task_begin(estimator=caller, **data)
         yield

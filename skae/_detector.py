@@ -1,9 +1,11 @@
 """The estimator: parameters, validation, and a thin shell around the core."""
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -33,6 +35,7 @@ from skae._ranges import (
     TupleOf,
 )
 from skae._ranking import name_features
+from skae._types import MatrixLike, RandomState
 from skae._validation import (
     check_observed,
     check_range,
@@ -41,8 +44,11 @@ from skae._validation import (
     worded,
 )
 
+if TYPE_CHECKING:
+    from skae.core.model import Model
 
-def _check_prior(detector):
+
+def _check_prior(detector: Any) -> None:
     """Refuse to sample where codes have no prior to draw from."""
     from skae.core.bottlenecks import BOTTLENECKS
 
@@ -56,7 +62,7 @@ def _check_prior(detector):
         )
 
 
-def _check_trim(detector):
+def _check_trim(detector: Any) -> None:
     """Refuse ``partial_fit`` where rows are trimmed: that takes all rows to tell."""
     if detector.trim not in (0, "auto"):
         raise AttributeError(
@@ -373,46 +379,46 @@ class AutoencoderOutlierDetector(
     def __init__(
         self,
         *,
-        network="dense",
-        input_shape=None,
-        hidden_layer_sizes=(256,),
-        latent_dim=128,
-        decoder_layer_sizes=None,
-        activation="gelu",
-        output_activation="identity",
-        dropout=0.0,
-        bottleneck="plain",
-        beta=1.0,
-        corruption="gaussian",
-        corruption_scale=(0.05, 1.0),
-        loss="squared_error",
-        alpha=0.0,
-        l1_weights=0.0,
-        l1_activity=0.0,
-        l2_activity=0.0,
-        sparsity=0.0,
-        sparsity_target=0.05,
-        contraction=0.0,
-        missing="error",
-        optimizer="adamw",
-        weight_decay=1e-5,
-        learning_rate=2e-3,
-        learning_rate_schedule="cosine",
-        batch_size=128,
-        max_iter="auto",
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        warm_start=False,
-        n_estimators=1,
-        anomaly_score="learned",
-        contamination="auto",
-        trim="auto",
-        random_state=None,
-        verbose=0,
-        device=None,
-    ):
+        network: str | Callable[..., Any] = "dense",
+        input_shape: Sequence[int] | None = None,
+        hidden_layer_sizes: Sequence[int] = (256,),
+        latent_dim: int = 128,
+        decoder_layer_sizes: Sequence[int] | None = None,
+        activation: str = "gelu",
+        output_activation: str = "identity",
+        dropout: float = 0.0,
+        bottleneck: str = "plain",
+        beta: float = 1.0,
+        corruption: str | None = "gaussian",
+        corruption_scale: float | tuple[float, float] = (0.05, 1.0),
+        loss: str = "squared_error",
+        alpha: float = 0.0,
+        l1_weights: float = 0.0,
+        l1_activity: float = 0.0,
+        l2_activity: float = 0.0,
+        sparsity: float = 0.0,
+        sparsity_target: float = 0.05,
+        contraction: float = 0.0,
+        missing: Literal["error", "mask"] = "error",
+        optimizer: str | Callable[..., Any] = "adamw",
+        weight_decay: float = 1e-5,
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: str = "cosine",
+        batch_size: int = 128,
+        max_iter: int | Literal["auto"] = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        n_estimators: int = 1,
+        anomaly_score: str = "learned",
+        contamination: float | Literal["auto"] = "auto",
+        trim: float | Literal["auto"] = "auto",
+        random_state: RandomState = None,
+        verbose: int = 0,
+        device: str | None = None,
+    ) -> None:
         self.network = network
         self.input_shape = input_shape
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -454,7 +460,13 @@ class AutoencoderOutlierDetector(
         self.device = device
 
     @with_callbacks
-    def fit(self, X, y=None, sample_weight=None, X_val=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        X_val: MatrixLike | None = None,
+    ) -> Self:
         """Train the network and set the threshold.
 
         Parameters
@@ -498,7 +510,9 @@ class AutoencoderOutlierDetector(
         return self
 
     @only_if(_check_trim)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train on from a batch of rows, in one pass. There unless ``trim`` is above 0.
 
         Statistics and threshold are measured anew from a random sample of the rows of
@@ -548,7 +562,7 @@ class AutoencoderOutlierDetector(
         self.__dict__.update(attributes)
         return self
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> NDArray[np.float64]:
         """Score rows; higher means more normal.
 
         Parameters
@@ -568,7 +582,7 @@ class AutoencoderOutlierDetector(
         with self._on_device():
             return model.score_rows(fitted, X)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> NDArray[np.float64]:
         """Score rows relative to the threshold; negative means outlier.
 
         Parameters
@@ -583,7 +597,7 @@ class AutoencoderOutlierDetector(
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray[np.int64]:
         """Label rows.
 
         Parameters
@@ -598,7 +612,7 @@ class AutoencoderOutlierDetector(
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def score(self, X, y=None):
+    def score(self, X: MatrixLike, y: Any = None) -> float:
         """How well the network restores rows from noisy copies; higher is better.
 
         A figure of fit without labels, to compare architectures, losses and training
@@ -625,7 +639,7 @@ class AutoencoderOutlierDetector(
         with self._on_device():
             return model.denoising_score(fitted, X)
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Any:
         """Code of each row, by the first network.
 
         Parameters
@@ -644,7 +658,7 @@ class AutoencoderOutlierDetector(
         with self._on_device():
             return model.codes(fitted, X).astype(X.dtype)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float64]:
         """Decode codes into rows, by the first network.
 
         Parameters
@@ -660,17 +674,19 @@ class AutoencoderOutlierDetector(
         from skae.core import model
 
         fitted = self._model()
-        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
-        if Z.shape[1] != self._n_features_out:
+        codes = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
+        if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Z must have {self._n_features_out} columns, one for each unit of the "
-                f"code. Got {Z.shape[1]}."
+                f"code. Got {codes.shape[1]}."
             )
         with self._on_device():
             return model.decode(fitted, Z)
 
     @only_if(_check_prior)
-    def sample(self, n_samples=1, random_state=None):
+    def sample(
+        self, n_samples: int = 1, random_state: RandomState = None
+    ) -> NDArray[np.float64]:
         """Draw new rows. Only there with a variational or adversarial bottleneck.
 
         The first network decodes draws from a standard Gaussian. A variational decoder
@@ -710,7 +726,7 @@ class AutoencoderOutlierDetector(
         with self._on_device():
             return model.sample(fitted, int(n_samples), generator_of(random_state))
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: MatrixLike) -> NDArray[np.float64]:
         """Output of the network for each row, averaged over the networks.
 
         Parameters
@@ -730,7 +746,7 @@ class AutoencoderOutlierDetector(
         with self._on_device():
             return model.reconstruct(fitted, X)
 
-    def feature_errors(self, X, normalize=True):
+    def feature_errors(self, X: MatrixLike, normalize: bool = True) -> Any:
         """How much each feature contributes to the reconstruction error.
 
         Parameters
@@ -750,7 +766,9 @@ class AutoencoderOutlierDetector(
         """
         return like_frame(self._feature_errors(X, normalize=bool(normalize)), X)
 
-    def explain(self, X, n_features=5):
+    def explain(
+        self, X: MatrixLike, n_features: int = 5
+    ) -> list[list[tuple[str, float]]]:
         """Name the features that make the score of each row, the worst first.
 
         What each feature adds to each view of the row that the score in use has: its
@@ -783,7 +801,7 @@ class AutoencoderOutlierDetector(
             names = [f"x{i}" for i in range(self.n_features_in_)]
         return name_features(parts, names, n_features)
 
-    def p_values(self, X):
+    def p_values(self, X: MatrixLike) -> NDArray[np.float64]:
         """Conformal p-values: the rarer a score among normal rows, the smaller.
 
         Under the hypothesis that a row is drawn like the held-out rows,
@@ -811,8 +829,13 @@ class AutoencoderOutlierDetector(
     }
 
     def calibrate(
-        self, X=None, *, contamination=None, false_positive_rate=None, threshold=None
-    ):
+        self,
+        X: MatrixLike | None = None,
+        *,
+        contamination: float | None = None,
+        false_positive_rate: float | None = None,
+        threshold: float | None = None,
+    ) -> Self:
         """Move the threshold without training again.
 
         Exactly one of the three keywords must be given.
@@ -857,12 +880,12 @@ class AutoencoderOutlierDetector(
         elif false_positive_rate is not None:
             offset = thresholds.conformal_offset(scores, false_positive_rate)
         else:
-            offset = float(threshold)
+            offset = float(threshold)  # type: ignore[arg-type]
         self.offset_ = offset
         self.calibration_scores_: np.ndarray = thresholds.calibration_sample(scores)
         return self
 
-    def summary(self):
+    def summary(self) -> str:
         """Describe the layers of the fitted network.
 
         Returns
@@ -888,7 +911,7 @@ class AutoencoderOutlierDetector(
             f"{len(next(iter(self.weights_.values())))} network(s)"
         )
 
-    def to_module(self):
+    def to_module(self) -> Any:
         """Return the first network as a Flax module, for fine-tuning and transfer.
 
         Returns
@@ -917,10 +940,12 @@ class AutoencoderOutlierDetector(
             return model.to_module(fitted)
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.architecture_["latent_dim"]
 
-    def _validate(self, X, *, reset=False, min_rows=None):
+    def _validate(
+        self, X: Any, *, reset: bool = False, min_rows: int | None = None
+    ) -> Any:
         masks = self.missing == "mask"
         try:
             X = validate_data(
@@ -938,20 +963,20 @@ class AutoencoderOutlierDetector(
             check_observed(X)
         return X
 
-    def _validate_held_out(self, X_val):
+    def _validate_held_out(self, X_val: Any) -> Any:
         try:
             return self._validate(X_val)
         except (TypeError, ValueError) as error:
             raise type(error)(f"X_val is refused. {error}") from None
 
-    def _feature_errors(self, X, *, normalize):
+    def _feature_errors(self, X: Any, *, normalize: bool) -> np.ndarray:
         from skae.core import model
 
         fitted, X = self._model(), self._validate(X)
         with self._on_device():
             return model.feature_errors(fitted, X, normalize=normalize)
 
-    def _explained(self, X):
+    def _explained(self, X: Any) -> np.ndarray:
         """How much each feature makes of the scores of rows."""
         from skae.core import model
 
@@ -959,13 +984,13 @@ class AutoencoderOutlierDetector(
         with self._on_device():
             return model.explained(fitted, X)
 
-    def _usual_errors(self):
+    def _usual_errors(self) -> np.ndarray:
         """Mean squared residual of each feature on training rows."""
         from skae.core import model
 
         return model.usual_errors(self._model())
 
-    def _model(self):
+    def _model(self) -> "Model":
         """Fitted parts as the core takes them."""
         check_is_fitted(self)
         from skae.core.config import NetworkConfig
@@ -975,7 +1000,7 @@ class AutoencoderOutlierDetector(
         return Model(network, self.weights_, self.statistics_, self.fitted_score_)
 
     @contextmanager
-    def _on_device(self):
+    def _on_device(self) -> Iterator[None]:
         """Compute on the device asked for; what the core refuses is refused of us."""
         from skae._plan import naming
         from skae.core.devices import device_context
@@ -983,7 +1008,7 @@ class AutoencoderOutlierDetector(
         with naming(self), device_context(self.device):
             yield
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing == "mask"

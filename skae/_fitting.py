@@ -2,7 +2,9 @@
 
 import sys
 import warnings
+from collections.abc import Callable
 from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -12,9 +14,14 @@ from skae._callbacks import EpochReporter, inside_search
 from skae._validation import generator_of
 from skae.core import fitting, splitting, spread
 from skae.core.batching import Rows
+from skae.core.config import Plan
+from skae.core.course import History
 from skae.core.fitting import Member
+from skae.core.gaussian import Statistics
 from skae.core.losses import LOSSES
-from skae.core.model import has_collapsed, score_rows, unstack
+from skae.core.model import Model, has_collapsed, score_rows, unstack
+from skae.core.sample import Sample
+from skae.core.splitting import Split
 
 # Share of new normal rows below the threshold with contamination="auto".
 AUTO_FALSE_ALARMS = 0.05
@@ -29,7 +36,15 @@ LOST = 1e3
 SPREAD = (0.01, 100.0)
 
 
-def fit(estimator, plan, X, sample_weight, X_val, *, reported):
+def fit(
+    estimator: Any,
+    plan: Plan,
+    X: Any,
+    sample_weight: np.ndarray,
+    X_val: Any,
+    *,
+    reported: dict[str, Any],
+) -> dict[str, Any]:
     """Train and return the fitted attributes as a dict.
 
     ``reported`` holds X, y and metadata as callbacks shall see them.
@@ -74,7 +89,7 @@ def fit(estimator, plan, X, sample_weight, X_val, *, reported):
     return fitted
 
 
-def shift_of(estimator, plan, rows, *, is_first):
+def shift_of(estimator: Any, plan: Plan, rows: Rows, *, is_first: bool) -> Statistics:
     """How far rows are shifted before they are cast: as far as the network knows them.
 
     The first rows of all say how far, and whether they are fit to train on.
@@ -87,7 +102,7 @@ def shift_of(estimator, plan, rows, *, is_first):
     return spread.shift_of(found, plan)
 
 
-def check_values(loss, X, name):
+def check_values(loss: str, X: Any, name: str) -> None:
     """Refuse rows that the loss is not defined for."""
     domain = LOSSES[loss].domain
     if domain is None:
@@ -100,13 +115,22 @@ def check_values(loss, X, name):
         )
 
 
-def _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs):
+def _train(
+    estimator: Any,
+    plan: Plan,
+    split: Split,
+    seeds: np.ndarray,
+    previous: list[Member | None],
+    make: Callable[..., dict[str, Any]],
+    reporter: EpochReporter,
+    n_epochs: int,
+) -> list[Member]:
     members: list[Member] = []
 
-    def on_epoch(history, params):
+    def on_epoch(history: History, params: Any) -> bool:
         _log_epoch(history, n_epochs, estimator.verbose)
 
-        def current():
+        def current() -> dict[str, Any]:
             copied = {name: list(values) for name, values in history.items()}
             member = Member(fitting.to_numpy(params), [], copied, "running")
             return make([*members, member])
@@ -130,7 +154,9 @@ def _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs):
     return members
 
 
-def seeds_and_previous(estimator, plan, continued_by):
+def seeds_and_previous(
+    estimator: Any, plan: Plan, continued_by: str | None
+) -> tuple[np.ndarray, list[Member | None]]:
     """Seeds of the split and of every member, and the members to continue from.
 
     ``continued_by`` is what asks to continue, None if nothing does.
@@ -161,17 +187,17 @@ def seeds_and_previous(estimator, plan, continued_by):
 
 
 def attributes(
-    plan,
-    rows,
-    split,
-    seeds,
-    members,
+    plan: Plan,
+    rows: Rows,
+    split: Split,
+    seeds: np.ndarray,
+    members: list[Member],
     *,
-    shift,
-    contamination,
-    keeps_optimizer,
-    is_last=False,
-):
+    shift: Statistics,
+    contamination: float | Literal["auto"],
+    keeps_optimizer: bool,
+    is_last: bool = False,
+) -> dict[str, Any]:
     """Fitted attributes that the trained members make of shifted rows.
 
     The last ones of a training are worth a look at the codes, and scores of rows as
@@ -215,7 +241,9 @@ def attributes(
     }
 
 
-def _cross_fitted(plan, rows, model, sample, seed):
+def _cross_fitted(
+    plan: Plan, rows: Rows, model: Model, sample: Sample, seed: int
+) -> tuple[Model, np.ndarray | None]:
     """Model with units of new rows where it needs them, and scores of rows as new."""
     try:
         out_of_fold = fitting.cross_fit(plan, rows, model, seed=seed)
@@ -235,7 +263,7 @@ def _cross_fitted(plan, rows, model, sample, seed):
     return model, scores if high <= low else scores - high + low
 
 
-def _warn(message, category=UserWarning):
+def _warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the user's code that led here."""
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals["__name__"].startswith(
@@ -245,7 +273,7 @@ def _warn(message, category=UserWarning):
     warnings.warn(message, category, stacklevel=level)
 
 
-def _warn_of_zeros_and_ones(y):
+def _warn_of_zeros_and_ones(y: Any) -> None:
     """Warn of labels that a search would take the wrong way round."""
     if y is None or not inside_search():
         return
@@ -258,7 +286,7 @@ def _warn_of_zeros_and_ones(y):
         )
 
 
-def _warn_of_few(X_val):
+def _warn_of_few(X_val: Any) -> None:
     if X_val.shape[0] < splitting.MIN_HELD_OUT:
         _warn(
             f"X_val has {X_val.shape[0]} rows, fewer than the {splitting.MIN_HELD_OUT} "
@@ -266,7 +294,7 @@ def _warn_of_few(X_val):
         )
 
 
-def _warn_of_far(X_val, around):
+def _warn_of_far(X_val: Any, around: Statistics) -> None:
     """Warn of rows held out that are nowhere near those that train."""
     n_far, n_seen = splitting.count_outside(X_val, around)
     if n_far > FAR_SHARE * n_seen:
@@ -277,7 +305,7 @@ def _warn_of_far(X_val, around):
         )
 
 
-def _warn_of_spread(estimator, scale):
+def _warn_of_spread(estimator: Any, scale: np.ndarray) -> None:
     """Warn of columns that vary, but too little or too much to train on."""
     names = getattr(estimator, "feature_names_in_", range(len(scale)))
     is_narrow = (scale > 0) & (scale < SPREAD[0])
@@ -292,7 +320,7 @@ def _warn_of_spread(estimator, scale):
         )
 
 
-def warn_if_lost(fitted, members):
+def warn_if_lost(fitted: dict[str, Any], members: list[Member]) -> None:
     """Warn of a network that restores rows far worse than zeros would."""
     if all(member.ending == "diverged" for member in members):
         return
@@ -305,13 +333,13 @@ def warn_if_lost(fitted, members):
     if errors > LOST * squares:
         _warn(
             "The network restores rows far worse than zeros would: squared errors are "
-            f"{errors / squares:.2g} times theirs. A smaller learning_rate, scaled columns or a "
-            "longer training may help.",
+            f"{errors / squares:.2g} times theirs. A smaller learning_rate, scaled "
+            "columns or a longer training may help.",
             ConvergenceWarning,
         )
 
 
-def _warn_of_collapse(beta):
+def _warn_of_collapse(beta: float) -> None:
     _warn(
         "The posterior has collapsed: no unit of the variational code tells the "
         "decoder anything of the rows, which are all restored as the mean. A beta "
@@ -320,7 +348,7 @@ def _warn_of_collapse(beta):
     )
 
 
-def warn_of_ending(ending):
+def warn_of_ending(ending: str) -> None:
     """Warn of a training that did not end as it should; in a search, stop."""
     if ending == "diverged":
         _warn(
@@ -337,7 +365,7 @@ def warn_of_ending(ending):
         )
 
 
-def _log_epoch(history, n_epochs, verbose):
+def _log_epoch(history: History, n_epochs: int, verbose: int) -> None:
     """Print a line: about ten in a training with verbose=1, each epoch with 2."""
     done = len(history["loss"])
     if verbose == 0 or (verbose == 1 and done % max(1, n_epochs // 10)):

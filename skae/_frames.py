@@ -1,10 +1,13 @@
 """Data frames out where data frames came in."""
 
+from typing import Any
+
 import narwhals.stable.v2 as nw
+import numpy as np
 from narwhals.stable.v2.dependencies import is_pandas_dataframe
 
 
-def like_frame(values, X, names=None):
+def like_frame(values: np.ndarray, X: Any, names: list[str] | None = None) -> Any:
     """Return ``values`` as a data frame of the kind, names and index of ``X``.
 
     ``names`` are those of the columns where they differ from those of ``X``. Where

@@ -1,11 +1,13 @@
 """What estimators are made of: transformers, a detector, and wrappers around them."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 
-def parts(estimator):
+def parts(estimator: Any) -> tuple[list[Any], Any]:
     """Split a fitted estimator into transformers, in order, and its detector.
 
     Looks into Pipelines, searches, frozen and meta-estimators.
@@ -26,18 +28,18 @@ def parts(estimator):
             return transformers, estimator
 
 
-def _works(step):
+def _works(step: Any) -> bool:
     return step is not None and not isinstance(step, str)
 
 
-def entering(transformers, X):
+def entering(transformers: list[Any], X: Any) -> Any:
     """Rows as they reach the detector."""
     for transformer in transformers:
         X = transformer.transform(X)
     return X
 
 
-def offset_of(estimator):
+def offset_of(estimator: Any) -> float | None:
     """Threshold of a fitted detector, found behind wrappers; None where it has none."""
     inner = estimator
     while not hasattr(inner, "offset_"):
@@ -50,7 +52,7 @@ def offset_of(estimator):
     return float(np.ravel(inner.offset_)[0])
 
 
-def require_scores(estimator, owner):
+def require_scores(estimator: Any, owner: str) -> None:
     """Refuse what has no score_samples."""
     if hasattr(estimator, "score_samples"):
         return

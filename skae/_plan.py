@@ -1,7 +1,9 @@
 """Parameters of the detector as the core's plan, or the reason why they make none."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from skae.core.errors import Refusal
 from skae.core.losses import LOSSES
 from skae.core.networks import ACTIVATIONS, NETWORKS
 from skae.core.optimizers import OPTIMIZERS, SCHEDULES
-from skae.core.penalties import PENALTIES
+from skae.core.penalties import PENALTIES, Penalty
 from skae.core.scores import SCORES
 
 # Parameters that select by name, and what there is to select from.
@@ -37,7 +39,7 @@ MORE, LARGEST_TRIM = 0.1, 0.45
 
 
 @contextmanager
-def naming(estimator):
+def naming(estimator: Any) -> Iterator[None]:
     """Say whose parameter it is that the core refuses."""
     try:
         yield
@@ -48,7 +50,7 @@ def naming(estimator):
         ) from refusal.__cause__
 
 
-def checked_parameters(estimator):
+def checked_parameters(estimator: Any) -> dict[str, Any]:
     """Return parameters that are in range and make sense beside each other.
 
     Sizes of networks and shapes of rows are left to :func:`make_plan`.
@@ -62,7 +64,7 @@ def checked_parameters(estimator):
 
 # Numbers beyond float32 become infinite, and training then says that it diverges.
 @np.errstate(over="ignore")
-def make_plan(parameters, n_features):
+def make_plan(parameters: dict[str, Any], n_features: int) -> Plan:
     """Plan of a fit on so many columns from checked parameters."""
     network = _network(parameters, n_features)
     penalties = {name: np.float32(parameters[name]) for name, _ in _active(parameters)}
@@ -103,7 +105,7 @@ def make_plan(parameters, n_features):
     )
 
 
-def _trim(parameters):
+def _trim(parameters: dict[str, Any]) -> float:
     """Share of the rows to leave out: more than what is told, as none tells which."""
     if parameters["trim"] != "auto":
         return float(parameters["trim"])
@@ -113,7 +115,7 @@ def _trim(parameters):
     return min(share + min(share, MORE), LARGEST_TRIM)
 
 
-def _network(parameters, n_features):
+def _network(parameters: dict[str, Any], n_features: int) -> NetworkConfig:
     """Architecture, whose sizes and shape of rows belong together."""
     network, bottleneck = parameters["network"], parameters["bottleneck"]
     if callable(network):
@@ -142,7 +144,7 @@ def _network(parameters, n_features):
     return config if shape != (n_features, 1) else replace(config, input_shape=None)
 
 
-def _check_together(parameters):
+def _check_together(parameters: dict[str, Any]) -> None:
     """Refuse values that make no sense beside those of other parameters."""
     loss = parameters["loss"]
     if not callable(parameters["network"]):
@@ -161,18 +163,20 @@ def _check_together(parameters):
         raise Refusal("corruption_scale", wanted, scale)
 
 
-def _check_activation(parameters, name, needed, why):
+def _check_activation(
+    parameters: dict[str, Any], name: str, needed: str | None, why: str
+) -> None:
     """Refuse another activation than the one that something needs, if it does."""
     if needed and parameters[name] != needed:
         raise Refusal(name, f"{needed!r} with {why}", parameters[name])
 
 
-def _active(parameters):
+def _active(parameters: dict[str, Any]) -> list[tuple[str, Penalty]]:
     """Names and values of the penalties that are on."""
     return [(n, penalty) for n, penalty in PENALTIES.items() if parameters[n] > 0]
 
 
-def _check_bottleneck(parameters):
+def _check_bottleneck(parameters: dict[str, Any]) -> None:
     """Refuse what the bottleneck does not go with."""
     name, score, loss = (parameters[n] for n in ("bottleneck", "anomaly_score", "loss"))
     bottleneck = BOTTLENECKS[name]

@@ -1,17 +1,22 @@
 """What ``partial_fit`` does: one pass over a batch, statistics from a sample."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from skae import _fitting
 from skae.core import fitting, memory, reservoir, splitting, spread
 from skae.core.batching import Rows
+from skae.core.config import Plan
+from skae.core.fitting import Member
 from skae.core.reservoir import Reservoir, empty_reservoir
 from skae.core.splitting import MIN_HELD_OUT
 
 
-def partial_fit(estimator, plan, X, sample_weight):
+def partial_fit(
+    estimator: Any, plan: Plan, X: Any, sample_weight: np.ndarray
+) -> dict[str, Any]:
     """Train on a batch and return the fitted attributes as a dict."""
     _fitting.check_values(plan.training.loss, X, "X")
     rows = Rows(X, sample_weight)
@@ -28,7 +33,8 @@ def partial_fit(estimator, plan, X, sample_weight):
     rows = Rows(spread.shifted(rows.X, shift), rows.weight)
     sample, held_out, train = _deal(rows, plan, stream, seeds[0])
     split = splitting.split_stream(plan, train, sample.rows)
-    members, n_seen = previous, sample.n_seen + held_out.n_seen
+    members: list[Any] = previous
+    n_seen = sample.n_seen + held_out.n_seen
     if train.X.shape[0]:
         members = [
             fitting.train_member(plan, split, seed=seed, previous=start, n_done=n_seen)
@@ -52,7 +58,9 @@ def partial_fit(estimator, plan, X, sample_weight):
     return attributes | {"_stream": _as_arrays(sample, held_out)}
 
 
-def _check_enough(rows, stream, previous):
+def _check_enough(
+    rows: Rows, stream: dict[str, np.ndarray] | None, previous: list[Member | None]
+) -> None:
     """Statistics need some rows; those that ``fit`` saw are gone."""
     n_rows = rows.X.shape[0]
     if stream is None and previous[0] is not None and n_rows < MIN_HELD_OUT:
@@ -64,7 +72,9 @@ def _check_enough(rows, stream, previous):
         raise ValueError(f"The first batch needs at least 2 rows. Got {n_rows}.")
 
 
-def _deal(rows, plan, stream, seed):
+def _deal(
+    rows: Rows, plan: Plan, stream: dict[str, np.ndarray] | None, seed: int
+) -> tuple[Reservoir, Reservoir, Rows]:
     """Return samples of training rows and of held-out rows, and rows to train on."""
     sample, held_out = _from_arrays(stream, rows.X.shape[1])
     generator = np.random.default_rng([seed, sample.n_seen + held_out.n_seen])
@@ -79,7 +89,9 @@ def _deal(rows, plan, stream, seed):
     return sample, reservoir.add(held_out, others, capacity, generator), train
 
 
-def _from_arrays(stream, n_features):
+def _from_arrays(
+    stream: dict[str, np.ndarray] | None, n_features: int
+) -> tuple[Reservoir, ...]:
     if stream is None:
         return empty_reservoir(n_features), empty_reservoir(n_features)
     return tuple(
@@ -88,7 +100,7 @@ def _from_arrays(stream, n_features):
     )
 
 
-def _as_arrays(sample, held_out):
+def _as_arrays(sample: Reservoir, held_out: Reservoir) -> dict[str, np.ndarray]:
     """Both samples as NumPy, to be pickled and saved."""
     return {
         "sample": sample.X,

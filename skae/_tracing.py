@@ -2,6 +2,7 @@
 
 import copy
 import re
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -13,7 +14,9 @@ from sklearn.preprocessing import FunctionTransformer
 TOKEN = re.compile("\0([0-9]+)\0")
 
 
-def trace(estimator, transformers, X):
+def trace(
+    estimator: Any, transformers: list[Any], X: Any
+) -> tuple[Any, list[str], np.ndarray]:
     """Pass rows through transformers, and find the columns behind what comes out.
 
     Returns the inputs of the detector, the names of the columns that they were made
@@ -23,7 +26,7 @@ def trace(estimator, transformers, X):
     does not tell, what it makes has the transformer's name and a number.
     """
     names = _names_in(estimator, X)
-    origins: list = list(range(len(names)))
+    origins: list[Any] = list(range(len(names)))
     for transformer in transformers:
         X = transformer.transform(X)
         labels = [names[o] if isinstance(o, int) else o for o in origins]
@@ -38,7 +41,7 @@ def trace(estimator, transformers, X):
     return X, labels, np.array([position[origin] for origin in origins])
 
 
-def _names_in(estimator, X):
+def _names_in(estimator: Any, X: Any) -> list[str]:
     """Names seen in fit, whose order may differ; else those of X; else x0, x1, ..."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
@@ -48,7 +51,7 @@ def _names_in(estimator, X):
     return [str(name) for name in names]
 
 
-def _names_of_frame(X):
+def _names_of_frame(X: Any) -> list[Any] | None:
     """Names of the columns of a data frame; None for anything else."""
     if is_pandas_dataframe(X):
         # Its names may be of any type.
@@ -57,11 +60,13 @@ def _names_of_frame(X):
     return frame.columns if isinstance(frame, nw.DataFrame) else None
 
 
-def _n_columns(X):
+def _n_columns(X: Any) -> int:
     return X.shape[1] if hasattr(X, "shape") else np.shape(X)[1]
 
 
-def _sources(transformer, labels, output):
+def _sources(
+    transformer: Any, labels: list[str], output: Any
+) -> list[int | str] | None:
     """For each output, the number of the only column it is made from, or a name.
 
     None where the transformer does not name its outputs.
@@ -89,19 +94,19 @@ def _sources(transformer, labels, output):
     return sources
 
 
-def _label(labels, token):
+def _label(labels: list[str], token: re.Match[str]) -> str:
     number = int(token[1])
     return labels[number] if number < len(labels) else token[0]
 
 
-def _without_names(transformer):
+def _without_names(transformer: Any) -> Any:
     """Copy a transformer so that it takes any names for its columns."""
     transformer = copy.deepcopy(transformer)
     _forget_names(transformer)
     return transformer
 
 
-def _names_out_of_function(transformer, names):
+def _names_out_of_function(transformer: FunctionTransformer, names: Any) -> Any:
     """Names of what a function makes, where there is no doubt of what from.
 
     A function of one column may make several, and the number of the outputs tells.
@@ -114,7 +119,7 @@ def _names_out_of_function(transformer, names):
     raise ValueError("The function may have mixed or moved its columns.")
 
 
-def _forget_names(value):
+def _forget_names(value: Any) -> None:
     if isinstance(value, BaseEstimator):
         vars(value).pop("feature_names_in_", None)
         if isinstance(value, FunctionTransformer) and value.feature_names_out is None:

@@ -5,10 +5,12 @@ scikit-learn labels inliers +1 and outliers -1, so its scorers "f1", "precision"
 measure how well the outliers are, and refuse other labels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from sklearn.metrics import (
     average_precision_score,
@@ -20,6 +22,7 @@ from sklearn.utils import check_consistent_length
 
 from skae import thresholds
 from skae._ranges import Float, Int, Ranges
+from skae._types import MatrixLike
 from skae._validation import check_labels, check_ranges, check_scores
 
 __all__ = [
@@ -79,10 +82,10 @@ class AlarmCost:
     missed: float = 1
     tolerance: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_ranges(self, vars(self))
 
-    def __call__(self, estimator, X, y):
+    def __call__(self, estimator: Any, X: MatrixLike, y: ArrayLike) -> float:
         """Score a detector: minus the cost of its predictions.
 
         Parameters
@@ -102,7 +105,7 @@ class AlarmCost:
         # Not -0.0 where all is well.
         return 0.0 - self.cost(y, estimator.predict(X))
 
-    def cost(self, y_true, y_pred):
+    def cost(self, y_true: ArrayLike, y_pred: ArrayLike) -> float:
         """Cost of predicted labels.
 
         Parameters
@@ -123,7 +126,9 @@ class AlarmCost:
         missed = np.count_nonzero(outlier & ~self._reach(alarm))
         return float(self._total(false_alarms, missed))
 
-    def curve(self, y_true, scores):
+    def curve(
+        self, y_true: ArrayLike, scores: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Cost at every threshold that makes a difference, in O(n log n).
 
         Parameters
@@ -152,26 +157,30 @@ class AlarmCost:
         missed = outlier.sum() - thresholds.count_below(lowest[outlier], candidates)
         return candidates, self._total(false_alarms, missed)
 
-    def _outliers(self, y_true, other):
+    def _outliers(self, y_true: ArrayLike, other: np.ndarray) -> np.ndarray:
         outlier = check_labels(y_true) == -1
         check_consistent_length(outlier, other)
         return outlier
 
-    def _reach(self, rows):
+    def _reach(self, rows: np.ndarray) -> np.ndarray:
         """Whether one of ``rows`` is within the tolerance of each row."""
         return maximum_filter1d(rows, self._width(rows), mode="constant", cval=False)
 
-    def _total(self, false_alarms, missed):
+    def _total(self, false_alarms: Any, missed: Any) -> Any:
         # Narrow numbers of NumPy would overflow.
         return float(self.false_alarm) * false_alarms + float(self.missed) * missed
 
-    def _width(self, rows):
+    def _width(self, rows: np.ndarray) -> int:
         return 2 * min(int(self.tolerance), len(rows)) + 1
 
 
 def make_outlier_scorer(
-    metric, *, response_method="score_samples", greater_is_better=True, **kwargs
-):
+    metric: Callable[..., Any],
+    *,
+    response_method: str = "score_samples",
+    greater_is_better: bool = True,
+    **kwargs: Any,
+) -> Callable[[Any, Any, Any], float]:
     """Make a scorer of outlier detectors from a metric of binary classification.
 
     The scorer serves ``GridSearchCV``, ``cross_validate``, ``permutation_importance``
@@ -235,7 +244,14 @@ def make_outlier_scorer(
     )
 
 
-def _outlier_positive(y_true, response, *, metric, labels_given, **kwargs):
+def _outlier_positive(
+    y_true: Any,
+    response: Any,
+    *,
+    metric: Callable[..., float],
+    labels_given: bool,
+    **kwargs: Any,
+) -> float:
     y_true = (check_labels(y_true) == -1).astype(int)
     if labels_given:
         response = (check_labels(response, "predictions") == -1).astype(int)

@@ -1,5 +1,7 @@
 """Tools for the tests of skae and of code that builds on it."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
@@ -9,7 +11,7 @@ from skae.core.compilation import count_compilations
 __all__ = ["OUTLIER_DETECTOR_CHECKS", "check_outlier_detector", "count_compilations"]
 
 
-def check_outlier_detector(detector):
+def check_outlier_detector(detector: Any) -> None:
     """Check what users of any outlier detector rely on, beyond ``check_estimator``.
 
     Scores are higher for more normal rows; decisions and labels follow from scores
@@ -40,7 +42,7 @@ def check_outlier_detector(detector):
         check(detector)
 
 
-def _rows():
+def _rows() -> tuple[np.ndarray, np.ndarray]:
     """Return correlated normal rows, and outliers on all sides of them."""
     rng = np.random.default_rng(0)
     mixing = np.eye(4) + 0.5
@@ -49,7 +51,7 @@ def _rows():
     return rng.normal(size=(240, 4)) @ mixing, 12 * directions / lengths
 
 
-def _fitted(detector, y=None, **parameters):
+def _fitted(detector: Any, y: Any = None, **parameters: Any) -> Any:
     detector = clone(detector)
     for name in detector.get_params():
         if name.split("__")[-1] == "random_state":
@@ -58,13 +60,13 @@ def _fitted(detector, y=None, **parameters):
     return detector.set_params(**parameters).fit(normal, y)
 
 
-def _parameter(detector, wanted):
+def _parameter(detector: Any, wanted: str) -> str | None:
     """Full name of a parameter of the detector or of the last step of a Pipeline."""
     names = [n for n in detector.get_params() if n.split("__")[-1] == wanted]
     return names[-1] if names else None
 
 
-def _check_scores_are_higher_for_normal_rows(detector):
+def _check_scores_are_higher_for_normal_rows(detector: Any) -> None:
     normal, outliers = _rows()
     detector = _fitted(detector)
     y = np.r_[np.ones(len(normal)), -np.ones(len(outliers))]
@@ -72,7 +74,7 @@ def _check_scores_are_higher_for_normal_rows(detector):
     assert area > 0.9, f"outliers score higher than normal rows: ROC AUC {area:.3f}"
 
 
-def _check_labels_follow_from_scores_and_threshold(detector):
+def _check_labels_follow_from_scores_and_threshold(detector: Any) -> None:
     rows = np.concatenate(_rows())
     detector = _fitted(detector)
     scores, decisions = detector.score_samples(rows), detector.decision_function(rows)
@@ -86,7 +88,7 @@ def _check_labels_follow_from_scores_and_threshold(detector):
     assert (np.diff(labels[order]) >= 0).all(), "a lower score has the better label"
 
 
-def _check_contamination_is_the_share_of_training_rows_flagged(detector):
+def _check_contamination_is_the_share_of_training_rows_flagged(detector: Any) -> None:
     name = _parameter(detector, "contamination")
     # With novelty=True, LOF scores training rows as if they were new.
     if name is None or _parameter(detector, "novelty"):
@@ -102,7 +104,7 @@ def _check_contamination_is_the_share_of_training_rows_flagged(detector):
         before = flagged
 
 
-def _check_labels_do_not_change_the_training(detector):
+def _check_labels_do_not_change_the_training(detector: Any) -> None:
     normal, outliers = _rows()
     labels = np.where(np.arange(len(normal)) % 5 == 0, -1, 1)
     with_labels, without = (
@@ -111,7 +113,7 @@ def _check_labels_do_not_change_the_training(detector):
     assert np.array_equal(with_labels, without), "labels change the scores"
 
 
-def _check_rows_stay_as_they_are(detector):
+def _check_rows_stay_as_they_are(detector: Any) -> None:
     normal, outliers = _rows()
     fitted = clone(detector).fit(normal)
     fitted.predict(outliers)
@@ -119,7 +121,7 @@ def _check_rows_stay_as_they_are(detector):
         assert np.array_equal(given, expected), "the rows were changed in place"
 
 
-def _check_a_score_does_not_depend_on_other_rows(detector):
+def _check_a_score_does_not_depend_on_other_rows(detector: Any) -> None:
     rows = np.concatenate(_rows())
     detector = _fitted(detector)
     scores = detector.score_samples(rows)

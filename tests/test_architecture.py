@@ -142,7 +142,16 @@ CORE = {
 # Rooms of the core that modules of the shell call. The plan is made of all registries.
 SHELL = {
     "skae._detector": {"bottlenecks", "config", "devices", "model"},
-    "skae._fitting": {"batching", "fitting", "losses", "model", "splitting"},
+    "skae._fitting": {
+        "batching",
+        "config",
+        "course",
+        "fitting",
+        "losses",
+        "model",
+        "sample",
+        "splitting",
+    },
     "skae._plan": {
         "bottlenecks",
         "config",
@@ -154,7 +163,14 @@ SHELL = {
         "penalties",
         "scores",
     },
-    "skae._streaming": {"batching", "fitting", "memory", "reservoir", "splitting"},
+    "skae._streaming": {
+        "batching",
+        "config",
+        "fitting",
+        "memory",
+        "reservoir",
+        "splitting",
+    },
     "skae.io._contents": {"checking"},
     "skae.io._onnx": {"bottlenecks", "networks", "scores"},
     "skae.io._onnx_graph": {

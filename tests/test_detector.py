@@ -219,7 +219,7 @@ def test_warm_start_continues(blobs, small):
     # The same rows stay held out, however often training continues.
     assert len(detector.calibration_scores_) == len(held_out)
 
-    with pytest.raises(ValueError, match="'latent_dim' must stay 4. Got 5"):
+    with pytest.raises(ValueError, match=r"'latent_dim' must stay 4\. Got 5"):
         detector.set_params(latent_dim=5).fit(rows)
     with pytest.raises(ValueError, match=r"'n_estimators' must stay 2. Got 3"):
         detector.set_params(latent_dim=4, n_estimators=3).fit(rows)

@@ -1,6 +1,7 @@
 import importlib
 import inspect
 import pkgutil
+import pydoc
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def test_docstrings_are_complete(name):
         if code not in IGNORED
     ]
     assert errors == []
+
+
+@pytest.mark.parametrize("name", sorted({*public_names(), *public_methods()}))
+def test_parameters_and_results_have_types(name):
+    value = pydoc.locate(name)
+    signature = inspect.signature(value.__init__ if inspect.isclass(value) else value)
+    for parameter in signature.parameters.values():
+        assert parameter.name == "self" or parameter.annotation is not parameter.empty
+    assert signature.return_annotation is not signature.empty
+
+
+def test_the_package_says_that_it_has_types():
+    assert Path(skae.__file__).with_name("py.typed").is_file()
 
 
 def test_every_parameter_and_attribute_is_documented(blobs, small):

@@ -6,12 +6,20 @@ second block a share of outliers is mixed into the training rows, and detectors 
 have the parameter ``contamination`` are told how large it is.
 """
 
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae._command.detectors import detectors, measure, table_of, told
+from skae._command.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 CONTAMINATIONS = (0.0, 0.05)
 
@@ -22,7 +30,9 @@ DATA = {
 }
 
 
-def split(load, normal_class, contamination, random_state):
+def split(
+    load: Callable[..., Any], normal_class: int, contamination: float, random_state: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Training rows, test rows and which test rows are outliers."""
     X, y = load(return_X_y=True)
     rng = np.random.default_rng(random_state)
@@ -35,7 +45,7 @@ def split(load, normal_class, contamination, random_state):
     return X[train], X[test], y[test] != normal_class
 
 
-def run(options, console, progress):
+def run(options: Namespace, console: "Console", progress: Progress) -> None:
     """Run every detector on every split and print tables."""
     tasks = [
         (name, contamination, split(*source, contamination, options.random_state))

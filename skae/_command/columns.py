@@ -1,8 +1,9 @@
 """What the columns of a table are good for, and the Pipeline for them."""
 
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,12 +57,12 @@ class Columns(NamedTuple):
     notes: list[str]
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """All that are used, in the order in which they enter the Pipeline."""
         return self.numbers + self.categories
 
 
-def choose(table, decimal, drop):
+def choose(table: pd.DataFrame, decimal: str, drop: Sequence[str]) -> Columns:
     """Find out what each column holds."""
     unknown = [name for name in drop if name not in table.columns]
     if unknown:
@@ -89,7 +90,7 @@ def choose(table, decimal, drop):
     return found
 
 
-def _doubt(names):
+def _doubt(names: list[str]) -> str:
     """Say what looks wrong with the names of the columns."""
     if len(names) == 1 and " " in names[0].strip():
         return "Is the delimiter another than comma, semicolon, tab and bar?"
@@ -100,7 +101,7 @@ def _doubt(names):
     return ""
 
 
-def _kind(column, decimal):
+def _kind(column: pd.Series, decimal: str) -> tuple[str | None, str | None]:
     """``"numbers"``, ``"categories"`` or None; and a note where one is needed."""
     observed = column.dropna()
     if not len(observed):
@@ -113,7 +114,7 @@ def _kind(column, decimal):
         values = numbers(observed, decimal)
         is_number = ~np.isnan(values)
         if is_number.mean() >= SHARE:
-            n_others = np.count_nonzero(~is_number)
+            n_others = int(np.count_nonzero(~is_number))
             return _kind_of_numbers(values[is_number], n_others)
     texts = observed.astype("str")
     distinct = texts.unique()
@@ -126,7 +127,9 @@ def _kind(column, decimal):
     return "categories", None
 
 
-def _kind_of_numbers(values, n_others):
+def _kind_of_numbers(
+    values: np.ndarray, n_others: int
+) -> tuple[str | None, str | None]:
     if (values == values[0]).all():
         return None, "ignored, the same value in all rows"
     steps = np.diff(values)
@@ -136,13 +139,13 @@ def _kind_of_numbers(values, n_others):
     return "numbers", no_numbers(n_others) if n_others else None
 
 
-def no_numbers(n_others):
+def no_numbers(n_others: int) -> str:
     """Note of values of a column of numbers that are none."""
     return f"values that are no finite numbers, {n_others:,} of them, are missing"
 
 
-def _are_dates(texts):
-    texts = pd.Series(texts)
+def _are_dates(values: np.ndarray) -> bool:
+    texts = pd.Series(values)
     texts = texts.where(texts.str.len() <= LONGEST_DATE, "")
     if texts.str.contains(DATE, regex=True).mean() < SHARE:
         return False
@@ -153,7 +156,7 @@ def _are_dates(texts):
     return dates.notna().mean() >= SHARE
 
 
-def frame(chunk, columns, decimal):
+def frame(chunk: pd.DataFrame, columns: Columns, decimal: str) -> pd.DataFrame:
     """Rows as they enter the Pipeline: float64 numbers, categories as text."""
     made = {name: numbers(chunk[name], decimal) for name in columns.numbers}
     for name in columns.categories:
@@ -162,7 +165,7 @@ def frame(chunk, columns, decimal):
     return pd.DataFrame(made, index=chunk.index)
 
 
-def pipeline(columns, detector, *, impute=False):
+def pipeline(columns: Columns, detector: Any, *, impute: bool = False) -> Pipeline:
     """Put the preparation of mixed columns in front of a detector.
 
     Numbers are standardised, and missing ones stay missing unless ``impute``.
@@ -191,12 +194,12 @@ def pipeline(columns, detector, *, impute=False):
     return Pipeline([("columns", prepare), ("detector", detector)])
 
 
-def made_up(columns):
+def made_up(columns: Columns) -> pd.DataFrame:
     """Make a row of the columns, without any value."""
     return pd.DataFrame(np.nan, index=[0], columns=columns.names, dtype=object)
 
 
-def columns_of(pipeline):
+def columns_of(pipeline: Any) -> Columns:
     """Columns that a fitted Pipeline was made for."""
     used = {name: list(names) for name, _, names in pipeline[0].transformers}
     return Columns(used["numbers"], used["categories"], [])
@@ -205,7 +208,7 @@ def columns_of(pipeline):
 class Strange:
     """Values that a fitted Pipeline can make nothing of."""
 
-    def __init__(self, pipeline, columns):
+    def __init__(self, pipeline: Any, columns: Columns) -> None:
         self.no_numbers = dict.fromkeys(columns.numbers, 0)
         self.unseen = dict.fromkeys(columns.categories, 0)
         self.known = {}
@@ -214,14 +217,14 @@ class Strange:
             known = map(set, encoder.categories_)
             self.known = dict(zip(columns.categories, known, strict=True))
 
-    def add(self, chunk, rows):
+    def add(self, chunk: pd.DataFrame, rows: pd.DataFrame) -> None:
         """Count them in rows, before and after they were made to enter."""
         for name in self.no_numbers:
             self.no_numbers[name] += chunk[name].count() - rows[name].count()
         for name, known in self.known.items():
             self.unseen[name] += (~rows[name].dropna().isin(known)).sum()
 
-    def notes(self):
+    def notes(self) -> list[str]:
         """Say which columns have some."""
         lines = [
             f"{shown(name)}: {no_numbers(count)}"
@@ -236,13 +239,13 @@ class Strange:
         return first(lines, MAX_NOTES)
 
 
-def without_values(rows):
+def without_values(rows: pd.DataFrame) -> np.ndarray:
     """Whether rows have no value at all."""
     return rows.isna().all(axis=1).to_numpy()
 
 
 @contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Leave out warnings that a user of a command cannot follow."""
     with warnings.catch_warnings():
         for message in NEEDLESS:

@@ -1,15 +1,28 @@
 """Compare the detectors on a labelled file."""
 
+from argparse import Namespace
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
 from skae import AutoencoderOutlierDetector
 from skae._command import columns as of_columns
 from skae._command import page, tables
-from skae._command.detectors import HEADINGS, detectors, measure, table_of, told
+from skae._command.detectors import (
+    HEADINGS,
+    Measured,
+    detectors,
+    measure,
+    table_of,
+    told,
+)
 from skae._command.errors import CommandError
+from skae._command.progress import Progress
 from skae._command.text import listed, shown, visible
 from skae.inspection import (
     FeatureErrorDisplay,
@@ -18,6 +31,9 @@ from skae.inspection import (
     ScoreDistributionDisplay,
     ThresholdCostDisplay,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Some of the detectors need time and memory that grow with the square of the rows.
 MAX_ROWS, MAX_TRAIN = 50_000, 10_000
@@ -44,7 +60,7 @@ CURVES = (
 OURS = "AutoencoderOutlierDetector"
 
 
-def run(options, console, progress):
+def run(options: Namespace, console: "Console", progress: Progress) -> None:
     """Split, measure every detector, and write what is asked for."""
     rng = np.random.default_rng(options.random_state)
     table = tables.open_table(options.file)
@@ -87,7 +103,7 @@ def run(options, console, progress):
     )
 
 
-def _makers(options, share):
+def _makers(options: Namespace, share: float) -> dict[str, Any]:
     """Make the detectors, and ours that knows the share of outliers."""
     makers = detectors(options.random_state, missing="mask")
     if 0 < share <= 0.5:
@@ -97,7 +113,9 @@ def _makers(options, share):
     return makers
 
 
-def _labels(rows, options, notes):
+def _labels(
+    rows: pd.DataFrame, options: Namespace, notes: list[str]
+) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
     """Rows with a label, whether they are outliers, and the label of outliers."""
     if options.label not in rows.columns:
         raise CommandError(
@@ -126,7 +144,7 @@ def _labels(rows, options, notes):
     return rows, is_outlier, outlier
 
 
-def _name(label):
+def _name(label: str) -> str:
     """Name of a label: 1 and 1.0 are the same, and so is 1e0."""
     label = label.strip()
     try:
@@ -140,7 +158,7 @@ def _name(label):
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
-def _rarest(counts, name, found):
+def _rarest(counts: pd.Series, name: str, found: str) -> list[str]:
     if len(counts) != 2 or counts.iloc[0] == counts.iloc[1]:
         raise CommandError(
             f"--outlier must say which values of {name} are outliers, unless one of "
@@ -149,7 +167,9 @@ def _rarest(counts, name, found):
     return [counts.index[1]]
 
 
-def split(is_outlier, contaminated, rng):
+def split(
+    is_outlier: np.ndarray, contaminated: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on: half of the inliers, or of all rows; and rows to test on."""
     order = rng.permutation(len(is_outlier))
     candidates = order if contaminated else order[~is_outlier[order]]
@@ -165,7 +185,14 @@ def split(is_outlier, contaminated, rng):
     return np.sort(train), test
 
 
-def _report(results, X, is_outlier, title, notes, path):
+def _report(
+    results: dict[str, Measured],
+    X: pd.DataFrame,
+    is_outlier: np.ndarray,
+    title: str,
+    notes: list[str],
+    path: Path,
+) -> None:
     curves = [
         page.picture(
             lambda ax, draw=draw, axes=axes: _curves(
@@ -191,7 +218,7 @@ def _report(results, X, is_outlier, title, notes, path):
     page.write(html, path)
 
 
-def _pictures(ours, X, y):
+def _pictures(ours: Measured, X: pd.DataFrame, y: np.ndarray) -> tuple[str, ...]:
     offset = ours.pipeline[-1].offset_
     return (
         page.picture(
@@ -225,7 +252,13 @@ def _pictures(ours, X, y):
     )
 
 
-def _curves(draw, axes, ax, is_outlier, results):
+def _curves(
+    draw: Callable[..., Any],
+    axes: dict[str, str],
+    ax: Any,
+    is_outlier: np.ndarray,
+    results: dict[str, Measured],
+) -> None:
     for style, (name, measured) in zip(STYLES, results.items(), strict=False):
         draw(is_outlier, -measured.scores, ax=ax, name=name, curve_kwargs={"ls": style})
     ax.set(**axes)

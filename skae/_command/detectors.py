@@ -1,7 +1,7 @@
 """Detectors to compare, and what is measured of them."""
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.covariance import EllipticEnvelope
@@ -13,6 +13,9 @@ from sklearn.svm import OneClassSVM
 from skae import AutoencoderOutlierDetector
 from skae._command.columns import quiet
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 HEADINGS = ("ROC AUC", "avg. precision", "fit s", "score s")
 
 
@@ -23,16 +26,16 @@ class Measured(NamedTuple):
     average_precision: float
     fit_seconds: float
     score_seconds: float
-    pipeline: object
+    pipeline: Any
     scores: np.ndarray
 
     @property
-    def figures(self):
+    def figures(self) -> tuple[Any, ...]:
         """Those of the table, in the order of ``HEADINGS``."""
         return self[: len(HEADINGS)]
 
 
-def detectors(random_state, **parameters):
+def detectors(random_state: int, **parameters: Any) -> dict[str, Any]:
     """Detectors to compare, each with its default parameters."""
     return {
         "AutoencoderOutlierDetector": AutoencoderOutlierDetector(
@@ -45,7 +48,7 @@ def detectors(random_state, **parameters):
     }
 
 
-def told(detectors, share):
+def told(detectors: dict[str, Any], share: float) -> dict[str, Any]:
     """Tell the share of outliers among the training rows to those that can be told."""
     for detector in detectors.values():
         if share and "contamination" in detector.get_params():
@@ -53,7 +56,9 @@ def told(detectors, share):
     return detectors
 
 
-def measure(pipeline, X_train, X_test, is_outlier):
+def measure(
+    pipeline: Any, X_train: Any, X_test: Any, is_outlier: np.ndarray
+) -> Measured:
     """Train, score, and measure both."""
     with quiet():
         start = time.perf_counter()
@@ -70,7 +75,7 @@ def measure(pipeline, X_train, X_test, is_outlier):
     )
 
 
-def table_of(title, results):
+def table_of(title: str, results: dict[str, Measured]) -> "Table":
     """Table of figures, the best of each column in bold."""
     from rich.table import Table
     from rich.text import Text

@@ -1,6 +1,8 @@
 """What a user did that cannot work."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class CommandError(Exception):
@@ -8,7 +10,7 @@ class CommandError(Exception):
 
 
 @contextmanager
-def writing(path):
+def writing(path: Path) -> Iterator[None]:
     """Turn what the file system says into one line."""
     try:
         yield

@@ -1,6 +1,7 @@
 """Numbers as people write them."""
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ SIGNS = r"[$€£¥]|EUR|USD|GBP|CHF"
 UNIT_BEFORE, UNIT_BEHIND = rf"^(?:{SIGNS})", rf"(?:%|{SIGNS})$"
 
 
-def decimal_sign(cells, default):
+def decimal_sign(cells: pd.Series, default: str) -> str:
     """Sign of the decimals in texts; the default where they leave it open."""
     cells = _bare(cells)
     n_commas, n_points = (
@@ -27,7 +28,7 @@ def decimal_sign(cells, default):
     return "," if n_commas > n_points else "."
 
 
-def _count_decimals(cells, sign, thousands):
+def _count_decimals(cells: pd.Series, sign: str, thousands: str) -> int:
     """How many cells have this sign of decimals, or the other sign for thousands.
 
     A single sign before three digits may be either.
@@ -38,7 +39,7 @@ def _count_decimals(cells, sign, thousands):
     return (is_number | cells.str.fullmatch(rf"[-+]?{_grouped(thousands, 2)}")).sum()
 
 
-def decimal_sign_of(rows, names, default):
+def decimal_sign_of(rows: pd.DataFrame, names: Iterable[str], default: str) -> str:
     """Sign of the decimals in those columns of text that hold numbers."""
     texts = [rows[n] for n in names if rows[n].dtype.kind not in "iufb"]
     if not texts:
@@ -47,7 +48,7 @@ def decimal_sign_of(rows, names, default):
     return decimal_sign(cells, default)
 
 
-def numbers(column, decimal="."):
+def numbers(column: pd.Series, decimal: str = ".") -> np.ndarray:
     """Float64 values of a column; NaN for what is no finite number."""
     if column.dtype.kind in "iuf":
         values = column.to_numpy(np.float64, na_value=np.nan)
@@ -57,7 +58,7 @@ def numbers(column, decimal="."):
     return np.where(np.abs(values) < LARGEST, values, np.nan)
 
 
-def _parsed(texts, decimal):
+def _parsed(texts: pd.Series, decimal: str) -> np.ndarray:
     """Numbers in texts, with signs of thousands and units where they have them."""
     values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if decimal == "." and not np.isnan(values[texts.notna().to_numpy()]).any():
@@ -72,12 +73,12 @@ def _parsed(texts, decimal):
     return pd.to_numeric(cleaned, errors="coerce").to_numpy(np.float64, na_value=np.nan)
 
 
-def _grouped(sign, at_least=1):
+def _grouped(sign: str, at_least: int = 1) -> str:
     """Pattern of digits in groups of three, which do not begin with a zero."""
     return rf"[1-9]\d{{0,2}}(?:{sign}\d{{3}}){{{at_least},}}"
 
 
-def _bare(texts):
+def _bare(texts: pd.Series) -> pd.Series:
     """Texts without units and space around."""
     texts = texts.str.strip().str.replace(UNIT_BEFORE, "", regex=True)
     return texts.str.replace(UNIT_BEHIND, "", regex=True).str.strip()

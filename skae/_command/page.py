@@ -3,7 +3,10 @@
 import base64
 import io
 import warnings
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from pathlib import Path
+from typing import Any
 
 from skae._command.errors import writing
 
@@ -30,7 +33,7 @@ h1, li { overflow-wrap: anywhere; }
 """
 
 
-def page(title, *parts):
+def page(title: str, *parts: str) -> str:
     """Put parts, which are HTML, on a page."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -40,29 +43,29 @@ def page(title, *parts):
     )
 
 
-def write(html, path):
+def write(html: str, path: Path) -> None:
     """Write a page."""
     with writing(path):
         path.write_text(html, encoding="utf-8")
 
 
-def heading(text):
+def heading(text: str) -> str:
     """Heading of a section."""
     return f"<h2>{escape(text)}</h2>\n"
 
 
-def paragraph(text):
+def paragraph(text: str) -> str:
     """Lines of plain text."""
     return f"<p>{escape(text)}</p>\n"
 
 
-def bullets(lines):
+def bullets(lines: Iterable[str]) -> str:
     """List of plain lines; nothing where there are none."""
     items = "".join(f"<li>{escape(line)}</li>\n" for line in lines)
     return f"<ul>\n{items}</ul>\n" if items else ""
 
 
-def table(headings, rows):
+def table(headings: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:
     """Table of plain cells; what is a number stands to the right."""
     head = "".join(f"<th>{escape(name)}</th>" for name in headings)
     body = "".join(f"<tr>{''.join(map(_cell, row, headings))}</tr>\n" for row in rows)
@@ -72,7 +75,7 @@ def table(headings, rows):
     )
 
 
-def _cell(value, heading):
+def _cell(value: str | float, heading: str) -> str:
     name = f'data-name="{escape(heading)}"'
     if isinstance(value, str):
         return f'<td class="text" {name}>{escape(value)}</td>'
@@ -80,7 +83,9 @@ def _cell(value, heading):
     return f'<td class="number" {name}>{shown}</td>'
 
 
-def picture(draw, alt, size=(7.2, 3.6)):
+def picture(
+    draw: Callable[..., Any], alt: str, size: tuple[float, float] = (7.2, 3.6)
+) -> str:
     """Draw on new axes and put the picture, with a description, into the page."""
     from matplotlib.figure import Figure
 

@@ -1,5 +1,8 @@
 """Fitted Pipelines in files, by skops."""
 
+from pathlib import Path
+from typing import Any
+
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
@@ -8,7 +11,7 @@ from skae._command import columns as of_columns
 from skae._command.errors import CommandError, writing
 
 
-def save(pipeline, path):
+def save(pipeline: Any, path: Path) -> None:
     """Write a fitted Pipeline to a file."""
     import skops.io
 
@@ -16,7 +19,7 @@ def save(pipeline, path):
         skops.io.dump(pipeline, path)
 
 
-def load(path):
+def load(path: Path) -> Pipeline:
     """Read a Pipeline that ``save`` wrote; refuse everything else."""
     import skops.io
 
@@ -34,7 +37,7 @@ def load(path):
     return pipeline
 
 
-def _try(pipeline):
+def _try(pipeline: Any) -> None:
     """Do what scoring does, with a made-up row."""
     if not (
         isinstance(pipeline, Pipeline)

@@ -1,23 +1,33 @@
 """Score the rows of a file: ranks, p-values, reasons, and a report."""
 
 import warnings
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow
 from pyarrow import csv
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline
 
 from skae import AutoencoderOutlierDetector, thresholds
-from skae._callbacks import ProgressBar
+from skae._callbacks import progress_bar
 from skae._command import columns as of_columns
 from skae._command import numerals, saved, tables
 from skae._command.errors import CommandError, writing
+from skae._command.progress import Progress
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
 from skae._command.text import visible
 from skae._ranking import worst_features
 from skae._tracing import trace
 from skae.inspection._explanations import parts_by_column
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # More rows make the training no longer, and hardly better.
 MAX_TRAIN = 100_000
@@ -34,7 +44,7 @@ N_TOP, N_SAMPLE = 500, 2000
 N_NAMED = 10
 
 
-def run(options, console, progress):
+def run(options: Namespace, console: "Console", progress: Progress) -> None:
     """Train or load, score, and write what is asked for."""
     rng = np.random.default_rng(options.random_state)
     notes: list[str] = []
@@ -64,13 +74,19 @@ def run(options, console, progress):
     _print(console, scored, notes, options)
 
 
-def _only(files):
+def _only(files: list[str]) -> str:
     if len(files) != 1:
         raise CommandError(f"--load takes one file to score. Got {len(files)}.")
     return files[0]
 
 
-def _train(options, table, rng, notes, progress):
+def _train(
+    options: Namespace,
+    table: tables.Table,
+    rng: np.random.Generator,
+    notes: list[str],
+    progress: Progress,
+) -> Pipeline:
     with progress("reading", table) as advance:
         rows, n_rows = tables.sample(advance(tables.chunks(table)), MAX_TRAIN, rng)
     chosen = of_columns.choose(rows, table.decimal, options.drop)
@@ -98,21 +114,19 @@ def _train(options, table, rng, notes, progress):
     with of_columns.quiet():
         # One after the other: a bar for the detector alone.
         inputs = pipeline[0].fit_transform(rows)
-        if progress.visible:
-            detector.set_callbacks(ProgressBar())
         # A model of which half is trained must not be taken for a whole one.
         warnings.filterwarnings("error", "Training was interr", ConvergenceWarning)
         try:
-            detector.fit(inputs)
+            with progress_bar(detector, visible=progress.visible):
+                detector.fit(inputs)
         except ConvergenceWarning as warning:
             raise KeyboardInterrupt from warning
-    detector.set_callbacks()
     if len(detector.calibration_scores_) < FEW:
         notes.append(_of_few(len(detector.calibration_scores_), options.contamination))
     return pipeline
 
 
-def _of_few(n_rows, contamination):
+def _of_few(n_rows: int, contamination: float | None) -> str:
     if contamination:
         return f"p-values are rough: they rest on {n_rows} rows held out from training"
     return (
@@ -122,7 +136,9 @@ def _of_few(n_rows, contamination):
     )
 
 
-def _read_as_in_training(pipeline, table, notes):
+def _read_as_in_training(
+    pipeline: Pipeline, table: tables.Table, notes: list[str]
+) -> tables.Table:
     """Table whose numbers have the decimals of the training, or clearly others."""
     names = of_columns.columns_of(pipeline).numbers
     known = getattr(pipeline, "decimal_", None)
@@ -137,12 +153,19 @@ def _read_as_in_training(pipeline, table, notes):
     return table._replace(decimal=decimal)
 
 
-def _chunks(table, chosen):
+def _chunks(table: tables.Table, chosen: of_columns.Columns) -> Iterator[pd.DataFrame]:
     """Rows, whose numbers stay text where pandas would take them for others."""
     return tables.chunks(table, chosen.categories if table.decimal == "." else None)
 
 
-def _score(pipeline, table, n_features, rng, notes, progress):
+def _score(
+    pipeline: Any,
+    table: tables.Table,
+    n_features: int,
+    rng: np.random.Generator,
+    notes: list[str],
+    progress: Progress,
+) -> Scored:
     """Score a file chunk by chunk; what is kept of a row takes some 50 bytes."""
     chosen = of_columns.columns_of(pipeline)
     prepare, detector = pipeline[0], pipeline[1]
@@ -175,7 +198,9 @@ def _score(pipeline, table, n_features, rng, notes, progress):
     )
 
 
-def _score_chunk(prepare, detector, rows, column, n_features):
+def _score_chunk(
+    prepare: Any, detector: Any, rows: pd.DataFrame, column: np.ndarray, n_features: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Scores, p-values, and the worst columns with their shares of what is odd."""
     n_features = min(n_features, column.max() + 1)
     scores = np.full(len(rows), np.nan)
@@ -198,7 +223,7 @@ def _score_chunk(prepare, detector, rows, column, n_features):
     return scores, p_values, worst, shares
 
 
-def _write(scored, path):
+def _write(scored: Scored, path: Path) -> None:
     """Write the file of scores."""
     with writing(path), open(path, "wb") as file:
         for i, lines in enumerate(scored.lines()):
@@ -207,7 +232,9 @@ def _write(scored, path):
             csv.write_csv(pyarrow.Table.from_pandas(lines), file, options)
 
 
-def _print(console, scored, notes, options):
+def _print(
+    console: "Console", scored: Scored, notes: list[str], options: Namespace
+) -> None:
     """Name the most abnormal rows, and where the rest is."""
     from rich.markup import escape
     from rich.table import Table

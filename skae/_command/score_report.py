@@ -1,9 +1,13 @@
 """Report of scored rows."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from skae._command import page
+from skae._command.scored import Scored
 from skae.inspection import (
     AlarmSignalDisplay,
     FeatureErrorDisplay,
@@ -16,7 +20,9 @@ from skae.inspection import (
 N_NAMED = (10, 50)
 
 
-def write_report(pipeline, scored, name, notes, path):
+def write_report(
+    pipeline: Any, scored: Scored, name: str, notes: list[str], path: Path
+) -> None:
     """Write the page of a scored file."""
     n_flagged = int(scored.is_flagged.sum())
     html = page.page(
@@ -51,12 +57,12 @@ def write_report(pipeline, scored, name, notes, path):
     page.write(html, path)
 
 
-def _n_named(n_flagged):
+def _n_named(n_flagged: int) -> int:
     """Rows to name: those that are flagged, but not too many nor too few."""
     return int(np.clip(n_flagged, *N_NAMED))
 
 
-def _line(scored, rank, row):
+def _line(scored: Scored, rank: int, row: int) -> tuple[Any, ...]:
     return (
         rank,
         int(row) + 1,
@@ -67,11 +73,11 @@ def _line(scored, rank, row):
     )
 
 
-def _pictures_of_scores(scored):
+def _pictures_of_scores(scored: Scored) -> tuple[str, ...]:
     known = scored.scores[scored.has_score]
     numbers = np.flatnonzero(scored.has_score) + 1
 
-    def draw_signal(ax):
+    def draw_signal(ax: Any) -> None:
         AlarmSignalDisplay.from_predictions(
             None, known, threshold=scored.offset, time=numbers, ax=ax
         )
@@ -94,7 +100,7 @@ def _pictures_of_scores(scored):
     )
 
 
-def _pictures_of_rows(pipeline, scored):
+def _pictures_of_rows(pipeline: Any, scored: Scored) -> tuple[str, ...]:
     worst = scored.worst_rows
     flagged = worst[scored.is_flagged[worst]]
     others = scored.others.index.to_numpy()
@@ -126,8 +132,8 @@ def _pictures_of_rows(pipeline, scored):
     )
 
 
-def _heat_map(pipeline, rows):
-    def draw(ax):
+def _heat_map(pipeline: Any, rows: pd.DataFrame) -> str:
+    def draw(ax: Any) -> None:
         FeatureErrorDisplay.from_estimator(pipeline, rows, kind="heatmap", ax=ax)
         ax.set_xlabel("flagged rows by rank, from 0")
 

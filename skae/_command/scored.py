@@ -1,6 +1,7 @@
 """What scoring a file gives."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -33,17 +34,17 @@ class Scored(NamedTuple):
     others: pd.DataFrame
 
     @property
-    def has_score(self):
+    def has_score(self) -> np.ndarray:
         """Whether each row has a score; rows without any value have none."""
         return ~np.isnan(self.scores)
 
     @property
-    def is_flagged(self):
+    def is_flagged(self) -> np.ndarray:
         """Whether each row is an outlier; rows without a score are not."""
         return self.scores < self.offset
 
     @property
-    def ranks(self):
+    def ranks(self) -> np.ndarray:
         """Rank of each row, 1 for the most abnormal; 0 for rows without a score."""
         order = np.argsort(self.scores, kind="stable")
         ranks = np.empty(len(order), np.int64)
@@ -51,13 +52,13 @@ class Scored(NamedTuple):
         return np.where(np.isnan(self.scores), 0, ranks)
 
     @property
-    def worst_rows(self):
+    def worst_rows(self) -> np.ndarray:
         """Numbers of the rows kept as the most abnormal, the worst first."""
         rows = self.top.index.to_numpy()
         rows = rows[~np.isnan(self.scores[rows])]
         return rows[np.argsort(self.scores[rows], kind="stable")]
 
-    def reasons(self, row):
+    def reasons(self, row: int) -> list[str]:
         """Say which columns make a top row odd, with values and shares."""
         words = []
         for j, share in zip(self.worst[row], self.shares[row], strict=True):
@@ -67,7 +68,7 @@ class Scored(NamedTuple):
                 words.append(f"{shown(self.names[j])} = {value} ({share:.0%})")
         return words
 
-    def lines(self):
+    def lines(self) -> Iterator[pd.DataFrame]:
         """Table to write, in parts: a line for each row, in the order of the file."""
         names = np.array([_as_text(name) for name in self.names], dtype=object)
         ranks, flagged = self.ranks, self.is_flagged
@@ -93,12 +94,12 @@ class Scored(NamedTuple):
             yield lines
 
 
-def _as_text(name):
+def _as_text(name: str) -> str:
     """Mark with an apostrophe what is no formula but looks like one."""
     return f"'{name}" if FORMULA.match(name) else name
 
 
-def _text(value):
+def _text(value: str | float) -> str:
     if isinstance(value, str):
         return shown(value)
     return "missing" if np.isnan(value) else f"{value:.6g}"

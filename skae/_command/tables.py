@@ -4,9 +4,9 @@ import codecs
 import gzip
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,12 +42,12 @@ class Table(NamedTuple):
     lines_above: int = 0
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Name of the file, in letters that can be written and seen."""
         return visible(self.path.name.encode(errors="replace").decode())
 
 
-def open_table(path):
+def open_table(path: str | Path) -> Table:
     """Find out how a file is written; refuse what is no table."""
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -89,7 +89,7 @@ def open_table(path):
     )
 
 
-def _encoding(file):
+def _encoding(file: Any) -> str:
     """UTF-16 by its mark, UTF-8, or else Latin-1, where every byte is a letter."""
     if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
@@ -104,7 +104,7 @@ def _encoding(file):
     return "utf-8-sig"
 
 
-def _punctuation(text):
+def _punctuation(text: str) -> tuple[str, str]:
     """Delimiter of the cells and decimal sign of the numbers."""
     header, _, rows = re.sub(r"\r\n?", "\n", text).partition("\n")
     delimiter = max(DELIMITERS, key=header.count)
@@ -113,14 +113,16 @@ def _punctuation(text):
     return delimiter, "." if delimiter == "," else numerals.decimal_sign(cells, ".")
 
 
-def rows_about(table):
+def rows_about(table: Table) -> float | None:
     """About how many rows a file has; None where only reading it would tell."""
     if table.bytes_per_row is None:
         return None
     return table.path.stat().st_size / table.bytes_per_row
 
 
-def chunks(table, texts=None, verbatim=()) -> Iterator[pd.DataFrame]:
+def chunks(
+    table: Table, texts: Sequence[str] | None = None, verbatim: Sequence[str] = ()
+) -> Iterator[pd.DataFrame]:
     """Rows in data frames, indexed from 0 on.
 
     Of text files, the columns ``texts`` stay text; None: all of them. In those of
@@ -150,7 +152,9 @@ def chunks(table, texts=None, verbatim=()) -> Iterator[pd.DataFrame]:
         raise CommandError(f"{table.path} has no rows below its header.")
 
 
-def _text_chunks(table, texts, verbatim):
+def _text_chunks(
+    table: Table, texts: Sequence[str] | None, verbatim: Sequence[str]
+) -> Iterator[pd.DataFrame]:
     options = {
         "sep": table.delimiter,
         "encoding": table.encoding,
@@ -178,7 +182,7 @@ def _text_chunks(table, texts, verbatim):
             yield from reader
 
 
-def _parquet_chunks(table):
+def _parquet_chunks(table: Table) -> Iterator[pd.DataFrame]:
     with parquet.ParquetFile(table.path) as file:
         names = file.schema_arrow.names
         if len(set(names)) < len(names):
@@ -188,7 +192,9 @@ def _parquet_chunks(table):
             yield pyarrow.Table.from_batches([batch]).to_pandas(ignore_metadata=True)
 
 
-def sample(parts, size, rng):
+def sample(
+    parts: Iterable[pd.DataFrame], size: int, rng: np.random.Generator
+) -> tuple[pd.DataFrame, int]:
     """Draw a random sample of the rows, in their order; and count all rows."""
     kept, n_rows = Kept(size), 0
     for chunk in parts:
@@ -200,12 +206,12 @@ def sample(parts, size, rng):
 class Kept:
     """Rows of the smallest keys among all that were added, in their order."""
 
-    def __init__(self, size):
+    def __init__(self, size: int) -> None:
         self.size = size
-        self.rows = None
+        self.rows: Any = None
         self.keys = np.empty(0)
 
-    def add(self, rows, keys):
+    def add(self, rows: pd.DataFrame, keys: np.ndarray) -> None:
         """Take further rows into account."""
         self.rows = rows if self.rows is None else pd.concat([self.rows, rows])
         self.keys = np.r_[self.keys, keys]

@@ -229,7 +229,7 @@ def apply(
     program = _program(view, X, params, statistics, network)
     call_rows = program.call_rows
     # Contexts belong to one thread each.
-    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    device = jax.config.jax_default_device  # type: ignore[attr-defined, unused-ignore]
 
     def call(start: int) -> np.ndarray:
         with pinned(), jax.default_device(device):

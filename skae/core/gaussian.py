@@ -171,7 +171,9 @@ def distance(v: Array, gaussian: Statistics, observed: Array | None = None) -> A
     return result * jnp.sqrt(width / jnp.sum(observed, axis=-1, dtype=v.dtype))
 
 
-def _descend(carry: tuple, free: Any, gaussian: Statistics) -> tuple:
+def _descend(
+    carry: tuple[Any, ...], free: Any, gaussian: Statistics
+) -> tuple[Any, ...]:
     """One step of conjugate gradients, down the squared distance."""
     v, residual, direction, square = carry
     downhill = free * _precise(direction, gaussian)
@@ -204,7 +206,7 @@ def conditional(v: Any, gaussian: Statistics) -> Any:
     return _precise(v, gaussian) ** 2 / diagonal
 
 
-def _start(v: Any, free: Any, gaussian: Statistics) -> tuple:
+def _start(v: Any, free: Any, gaussian: Statistics) -> tuple[Any, ...]:
     residual = -free * _precise(v, gaussian)
     return v, residual, residual, (residual * residual).sum(axis=-1, keepdims=True)
 
@@ -228,7 +230,7 @@ def complete(v: Array, observed: Array, gaussian: Statistics) -> Array:
     free = (~observed).astype(v.dtype)
     start = _start(jnp.where(observed, v / largest, 0.0), free, gaussian)
 
-    def step(i: Array, carry: tuple) -> tuple:
+    def step(i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         del i
         return _descend(carry, free, gaussian)
 

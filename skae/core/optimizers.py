@@ -1,5 +1,6 @@
 """Optimizers and schedules of the learning rate."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,7 @@ OPTIMIZERS = {
     ),
 }
 
-SCHEDULES = {
+SCHEDULES: dict[str, Callable[[Any], Array]] = {
     "constant": lambda progress: jnp.ones_like(progress),
     "cosine": lambda progress: 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(progress, 1))),
 }

@@ -57,7 +57,7 @@ def train_chunk(
     def loss_of(others: Parameters, own: Parameters, *batch: Any) -> Array:
         return objective(others | own, *batch, network=network, training=training)
 
-    def step(i: Array, carry: tuple) -> tuple:
+    def step(i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         state, total = carry
         key = jax.random.fold_in(state.key, state.step)
         others, own = bottleneck.split(state.params)
@@ -125,7 +125,7 @@ def chunk_loss(
 
 def _dispatch(
     state: TrainingState,
-    chunks: Iterable[tuple],
+    chunks: Iterable[tuple[Any, ...]],
     traced: tuple[Hyperparameters, Features],
     static: dict[str, Any],
 ) -> tuple[TrainingState, list[Array]]:
@@ -151,7 +151,7 @@ def _epochs(
     that the device is busy while the caller waits for that epoch's losses.
     """
 
-    def shuffled() -> Iterator[tuple]:
+    def shuffled() -> Iterator[tuple[Any, ...]]:
         n_rows, n_features = rows.X.shape
         order = batching.shuffled(n_rows, n_features, shuffle)
         return batching.chunks(rows, order, static["training"].batch_size)
@@ -233,7 +233,7 @@ def train(
 
 def _held_out_chunks(
     held_out: Rows | None, batch_size: int
-) -> tuple[list[tuple], float]:
+) -> tuple[list[tuple[Any, ...]], float]:
     """Chunks of held-out rows on the device, and the weight of all their rows."""
     if held_out is None:
         return [], 0.0
@@ -247,7 +247,7 @@ def _held_out_chunks(
 
 def _held_out_loss(
     state: TrainingState,
-    checks: list[tuple],
+    checks: list[tuple[Any, ...]],
     traced: tuple[Hyperparameters, Features],
     static: dict[str, Any],
 ) -> float:

@@ -1,12 +1,15 @@
 """The score over time, with the threshold and what is known of the rows."""
 
 from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skae._optional import optional
 from skae._parts import offset_of, require_scores
+from skae._types import MatrixLike
 from skae._validation import check_scores
 from skae.inspection._figure import (
     ABNORMAL,
@@ -21,6 +24,9 @@ from skae.inspection._figure import (
     threshold_line,
     title,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class AlarmSignalDisplay:
@@ -76,8 +82,14 @@ class AlarmSignalDisplay:
     """
 
     def __init__(
-        self, *, scores, y_true=None, threshold=None, time=None, estimator_name=None
-    ):
+        self,
+        *,
+        scores: ArrayLike,
+        y_true: ArrayLike | None = None,
+        threshold: float | None = None,
+        time: ArrayLike | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.scores = scores
         self.y_true = y_true
         self.threshold = threshold
@@ -85,7 +97,16 @@ class AlarmSignalDisplay:
         self.estimator_name = estimator_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, time=None, ax=None, name=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        time: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw the signal of rows in the order of time.
 
         Parameters
@@ -125,8 +146,15 @@ class AlarmSignalDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, scores, *, threshold=None, time=None, ax=None, name=None
-    ):
+        cls,
+        y_true: ArrayLike | None,
+        scores: ArrayLike,
+        *,
+        threshold: float | None = None,
+        time: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw the signal that scores make.
 
         Parameters
@@ -163,7 +191,7 @@ class AlarmSignalDisplay:
             estimator_name=name,
         ).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw.
 
         Parameters
@@ -213,7 +241,7 @@ class AlarmSignalDisplay:
         return self
 
 
-def _finite_signal(scores, threshold):
+def _finite_signal(scores: np.ndarray, threshold: float | None) -> np.ndarray:
     """Minus the scores; infinite ones beyond the others and beyond the threshold."""
     signal = -scores
     inside = signal[np.abs(signal) < LARGEST]
@@ -224,7 +252,7 @@ def _finite_signal(scores, threshold):
     return np.clip(signal, low - margin, high + margin)
 
 
-def _check_time(time, scores):
+def _check_time(time: Any, scores: np.ndarray) -> tuple[np.ndarray, bool]:
     """Places along the axis, which ascend, and whether they are dates."""
     if time is None:
         return np.arange(len(scores)), False
@@ -241,7 +269,7 @@ def _check_time(time, scores):
     return x, not is_number
 
 
-def _days(times):
+def _days(times: np.ndarray) -> np.ndarray:
     """Dates as matplotlib counts them."""
     try:
         if times.dtype.kind == "U":
@@ -254,7 +282,7 @@ def _days(times):
         ) from error
 
 
-def _draw_spans(ax, y, x):
+def _draw_spans(ax: Any, y: np.ndarray | None, x: np.ndarray) -> list[Any]:
     if y is None:
         return []
     kinds = [

@@ -1,6 +1,9 @@
 """Errors, explanations and p-values in terms of the columns that enter a Pipeline."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skae._frames import like_frame
@@ -8,10 +11,11 @@ from skae._parts import entering, parts
 from skae._ranges import Int
 from skae._ranking import name_features
 from skae._tracing import trace
+from skae._types import MatrixLike
 from skae._validation import check_range
 
 
-def feature_errors(estimator, X, normalize=True):
+def feature_errors(estimator: Any, X: MatrixLike, normalize: bool = True) -> Any:
     """How much each column contributes to the reconstruction error of each row.
 
     What the transformers of a Pipeline make from one column, such as the columns of a
@@ -62,7 +66,9 @@ def feature_errors(estimator, X, normalize=True):
     return like_frame(errors, X, names)
 
 
-def explain(estimator, X, n_features=5):
+def explain(
+    estimator: Any, X: MatrixLike, n_features: int = 5
+) -> list[list[tuple[str, float]]]:
     """Name the columns that make the score of each row, the worst first.
 
     See :meth:`skae.AutoencoderOutlierDetector.explain`. Of what the transformers of a
@@ -113,7 +119,7 @@ def explain(estimator, X, n_features=5):
     return name_features(parts, names, n_features)
 
 
-def p_values(estimator, X):
+def p_values(estimator: Any, X: MatrixLike) -> NDArray[np.float64]:
     """Conformal p-values of rows as they enter a Pipeline.
 
     Parameters
@@ -153,14 +159,18 @@ def p_values(estimator, X):
     return detector.p_values(entering(transformers, X))
 
 
-def named_errors(estimator, X, *, normalize=True):
+def named_errors(
+    estimator: Any, X: Any, *, normalize: bool = True
+) -> tuple[np.ndarray, list[str]]:
     """Errors by column that entered, and the names of these columns."""
     transformers, detector = detector_with("feature_errors", estimator)
     inputs, names, column = trace(estimator, transformers, X)
     return errors_by_column(detector, inputs, column, normalize=normalize), names
 
 
-def errors_by_column(detector, inputs, column, *, normalize=True):
+def errors_by_column(
+    detector: Any, inputs: Any, column: np.ndarray, *, normalize: bool = True
+) -> np.ndarray:
     """Errors of a detector's inputs, those of the same column summed up."""
     n_columns = column.max() + 1
     if n_columns == len(column):
@@ -173,20 +183,20 @@ def errors_by_column(detector, inputs, column, *, normalize=True):
     return errors
 
 
-def parts_by_column(detector, inputs, column):
+def parts_by_column(detector: Any, inputs: Any, column: np.ndarray) -> np.ndarray:
     """Parts of the scores of a detector's inputs, the worst of each column."""
     order, starts = _runs(column)
     # NaN only where all of a column's inputs are missing.
     return np.fmax.reduceat(detector._explained(inputs)[:, order], starts, axis=1)
 
 
-def _runs(column):
+def _runs(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Order of the inputs by column, and where each column starts."""
     order = np.argsort(column, kind="stable")
     return order, np.searchsorted(column[order], np.arange(column.max() + 1))
 
 
-def _sums(values, column):
+def _sums(values: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Sum up the inputs made from each column; NaN where all of them are NaN."""
     order, starts = _runs(column)
     ordered = values[:, order]
@@ -196,7 +206,7 @@ def _sums(values, column):
     return sums
 
 
-def detector_with(method, estimator):
+def detector_with(method: str, estimator: Any) -> tuple[list[Any], Any]:
     """Return the transformers and the detector of an estimator, which has a method."""
     check_is_fitted(estimator)
     transformers, detector = parts(estimator)

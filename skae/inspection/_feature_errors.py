@@ -1,14 +1,20 @@
 """Which features restore badly: on average, and row by row."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae._ranges import Int, OneOf
+from skae._types import MatrixLike
 from skae._validation import check_range
 from skae.inspection._explanations import detector_with, named_errors
 from skae.inspection._figure import (
     ABNORMAL,
     LARGEST,
     MAX_POINTS,
+    Group,
     axes_of,
     bin_starts,
     check_partial_labels,
@@ -19,6 +25,9 @@ from skae.inspection._figure import (
     title,
     whole_numbers,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Bars of lengths that differ more than this need a logarithmic axis.
 LINEAR_RANGE = 30
@@ -77,7 +86,14 @@ class FeatureErrorDisplay:
     'x2'
     """
 
-    def __init__(self, *, errors, feature_names=None, y_true=None, estimator_name=None):
+    def __init__(
+        self,
+        *,
+        errors: ArrayLike,
+        feature_names: Sequence[str] | None = None,
+        y_true: ArrayLike | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.estimator_name = estimator_name
         self.errors = errors
         self.feature_names = feature_names
@@ -85,8 +101,16 @@ class FeatureErrorDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, kind="bar", n_features=20, ax=None, name=None
-    ):
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        kind: Literal["bar", "heatmap"] = "bar",
+        n_features: int = 20,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw the feature errors of rows.
 
         Parameters
@@ -132,15 +156,15 @@ class FeatureErrorDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        errors,
+        y_true: ArrayLike | None,
+        errors: ArrayLike,
         *,
-        feature_names=None,
-        kind="bar",
-        n_features=20,
-        ax=None,
-        name=None,
-    ):
+        feature_names: Sequence[str] | None = None,
+        kind: Literal["bar", "heatmap"] = "bar",
+        n_features: int = 20,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw feature errors.
 
         Parameters
@@ -178,7 +202,13 @@ class FeatureErrorDisplay:
             estimator_name=name,
         ).plot(ax=ax, kind=kind, n_features=n_features)
 
-    def plot(self, ax=None, *, kind="bar", n_features=20):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        kind: Literal["bar", "heatmap"] = "bar",
+        n_features: int = 20,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -215,7 +245,7 @@ class FeatureErrorDisplay:
         ax.set_yticks(np.arange(len(worst)), [text(name) for name in self.features_])
         return self
 
-    def _draw_bars(self, kinds, means):
+    def _draw_bars(self, kinds: list[Group], means: list[np.ndarray]) -> None:
         ax, height = self.ax_, 0.8 / len(means)
         values = np.concatenate(means)
         values = values[values > 0]
@@ -239,7 +269,7 @@ class FeatureErrorDisplay:
         ax.invert_yaxis()
         ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False)
 
-    def _draw_heatmap(self, errors, y):
+    def _draw_heatmap(self, errors: np.ndarray, y: np.ndarray | None) -> None:
         from matplotlib.colors import LogNorm
 
         ax, n_rows = self.ax_, len(errors)
@@ -273,14 +303,14 @@ class FeatureErrorDisplay:
         whole_numbers(ax)
 
 
-def _worst(errors, y):
+def _worst(errors: np.ndarray, y: np.ndarray | None) -> np.ndarray:
     """Features by their mean error over the outliers, over all rows without any."""
     if y is not None and (y == -1).any():
         errors = errors[y == -1]
     return np.argsort(-np.nan_to_num(_means(errors), nan=-1.0), kind="stable")
 
 
-def _means(errors):
+def _means(errors: np.ndarray) -> np.ndarray:
     """Mean of each column without NaN; NaN where there is nothing else."""
     observed = ~np.isnan(errors)
     count = observed.sum(axis=0)
@@ -288,7 +318,7 @@ def _means(errors):
     return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
 
 
-def _check_errors(errors, names):
+def _check_errors(errors: Any, names: Any) -> tuple[np.ndarray, list[str]]:
     if names is None:
         names = getattr(errors, "columns", None)
     errors = np.asarray(errors, dtype=np.float64)

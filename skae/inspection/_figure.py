@@ -1,13 +1,17 @@
 """What the pictures share: axes, colours, labels, groups of rows, and long series."""
 
+from collections.abc import Callable
 from numbers import Real
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skae._optional import optional
 from skae._validation import check_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # A light blue and a dark red: told apart by the colour-blind, and in grey.
 NORMAL, ABNORMAL, UNKNOWN = "#4c9bd6", "#9c2c00", "#8a8a8a"
@@ -31,7 +35,7 @@ class Group(NamedTuple):
     hatch: str | None
 
 
-def groups(y, n_rows):
+def groups(y: np.ndarray | None, n_rows: int) -> list[Group]:
     """Group rows by their labels: inliers, outliers, and those without a label."""
     if y is None:
         return [Group("rows", np.ones(n_rows, bool), NORMAL, ".", None)]
@@ -43,7 +47,7 @@ def groups(y, n_rows):
     return [group for group in found if group.rows.any()]
 
 
-def check_partial_labels(y, rows):
+def check_partial_labels(y: Any, rows: Any) -> np.ndarray | None:
     """Labels as floats: +1, -1, or NaN where there is none. None stays None."""
     if y is None:
         return None
@@ -65,17 +69,17 @@ def check_partial_labels(y, rows):
     return found
 
 
-def _is_missing(label):
+def _is_missing(label: Any) -> bool:
     return label is None or type(label).__name__ == "NAType" or label != label
 
 
-def _plain(label):
+def _plain(label: Any) -> Any:
     """Keep numbers; name all else, so that True does not become 1 among them."""
     is_number = isinstance(label, Real) and not isinstance(label, (bool, np.bool_))
     return label if is_number else str(label)
 
 
-def axes_of(ax, height=0.0):
+def axes_of(ax: "Axes | None", height: float = 0.0) -> "Axes":
     """Axes to draw on: those given, or new ones, at least ``height`` inches high."""
     if ax is not None:
         return ax
@@ -85,7 +89,9 @@ def axes_of(ax, height=0.0):
     return figure.add_subplot()
 
 
-def axes_grid(ax, n_rows, n_columns, size):
+def axes_grid(
+    ax: "Axes | None", n_rows: int, n_columns: int, size: tuple[float, float]
+) -> tuple[Any, Any]:
     """Split axes into a grid; new ones have ``size`` inches for each part."""
     pyplot = optional("matplotlib.pyplot", "plot")
     if ax is None:
@@ -108,7 +114,7 @@ def axes_grid(ax, n_rows, n_columns, size):
     return ax.figure, axes
 
 
-def text(name, length=MAX_LABEL):
+def text(name: object, length: int = MAX_LABEL) -> str:
     """Name of a column or estimator as a label: one short line, nothing typeset."""
     line = " ".join(str(name).split())
     if len(line) > length:
@@ -117,25 +123,25 @@ def text(name, length=MAX_LABEL):
     return line.replace("$", r"\$")
 
 
-def whole_numbers(ax):
+def whole_numbers(ax: Any) -> None:
     """Tick rows and epochs where they are, and not between them."""
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def title(ax, name, **style):
+def title(ax: Any, name: str | None, **style: Any) -> None:
     """Write the name of an estimator above its picture, where it has one."""
     if name is not None:
         ax.set_title(text(name), **style)
 
 
-def name_of(estimator, name):
+def name_of(estimator: Any, name: str | None) -> str:
     """Name for the title: the given one, or that of the estimator's class."""
     return type(estimator).__name__ if name is None else name
 
 
-def threshold_line(draw, threshold):
+def threshold_line(draw: Callable[..., Any], threshold: float) -> Any:
     """Draw a threshold by ``ax.axvline`` or ``ax.axhline``."""
     return draw(
         threshold,
@@ -146,7 +152,9 @@ def threshold_line(draw, threshold):
     )
 
 
-def histogram(ax, group, values, limits, bins):
+def histogram(
+    ax: Any, group: Group, values: np.ndarray, limits: tuple[float, float], bins: int
+) -> Any:
     """Draw the shares of a group's rows in bins; return the outline."""
     return ax.hist(
         values,
@@ -161,7 +169,7 @@ def histogram(ax, group, values, limits, bins):
     )[2][0]
 
 
-def window(values, *inside):
+def window(values: np.ndarray, *inside: float) -> tuple[float, float]:
     """Range that shows the bulk of the values and all those of ``inside``.
 
     A few far values must not squeeze the others into one pixel.
@@ -181,7 +189,7 @@ def window(values, *inside):
     return low - margin, high + margin
 
 
-def envelope(x, values):
+def envelope(x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Thin a long series out to its lowest and highest values, in their order."""
     if len(values) <= 2 * MAX_POINTS:
         return x, values
@@ -193,12 +201,12 @@ def envelope(x, values):
     return x[kept], values[kept]
 
 
-def bin_starts(n_rows):
+def bin_starts(n_rows: int) -> np.ndarray:
     """First rows of bins that are no more than a figure has pixels."""
     return np.linspace(0, n_rows, min(n_rows, MAX_POINTS) + 1).astype(int)[:-1]
 
 
-def spans(marked, x):
+def spans(marked: np.ndarray, x: np.ndarray) -> list[tuple[float, float]]:
     """(start, width) of each run of marked rows along ``x``, which ascends.
 
     Runs are at least as wide as a line, and those that would touch are joined.

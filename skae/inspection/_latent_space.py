@@ -1,14 +1,20 @@
 """Codes: a map in two dimensions, and the distribution of each unit."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
 from skae._parts import entering
 from skae._ranges import OneOf
+from skae._types import MatrixLike
 from skae._validation import check_range
 from skae.inspection._explanations import detector_with
 from skae.inspection._figure import (
+    Group,
     axes_grid,
     axes_of,
     check_partial_labels,
@@ -18,6 +24,9 @@ from skae.inspection._figure import (
     text,
     title,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Points of each kind of rows in a map.
 MAX_SCATTERED = 5000
@@ -75,13 +84,28 @@ class LatentSpaceDisplay:
     >>> display = LatentSpaceDisplay.from_estimator(detector, X)
     """
 
-    def __init__(self, *, codes, y_true=None, estimator_name=None):
+    def __init__(
+        self,
+        *,
+        codes: ArrayLike,
+        y_true: ArrayLike | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.codes = codes
         self.y_true = y_true
         self.estimator_name = estimator_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, kind="map", ax=None, name=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        kind: Literal["map", "units"] = "map",
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw the codes of rows.
 
         Parameters
@@ -120,7 +144,15 @@ class LatentSpaceDisplay:
         )
 
     @classmethod
-    def from_predictions(cls, y_true, codes, *, kind="map", ax=None, name=None):
+    def from_predictions(
+        cls,
+        y_true: ArrayLike | None,
+        codes: ArrayLike,
+        *,
+        kind: Literal["map", "units"] = "map",
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw codes.
 
         Parameters
@@ -150,7 +182,9 @@ class LatentSpaceDisplay:
             ax=ax, kind=kind
         )
 
-    def plot(self, ax=None, *, kind="map"):
+    def plot(
+        self, ax: "Axes | None" = None, *, kind: Literal["map", "units"] = "map"
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -176,7 +210,7 @@ class LatentSpaceDisplay:
             self._draw_units(ax, codes, y, np.argsort(-spread, kind="stable"))
         return self
 
-    def _draw_map(self, ax, codes, y):
+    def _draw_map(self, ax: Any, codes: np.ndarray, y: np.ndarray | None) -> None:
         places, labels = _places(codes)
         rng = np.random.default_rng(0)
         for group in groups(y, len(codes)):
@@ -200,7 +234,13 @@ class LatentSpaceDisplay:
         title(ax, self.estimator_name)
         self.ax_, self.figure_ = ax, ax.figure
 
-    def _draw_units(self, ax, codes, y, by_spread):
+    def _draw_units(
+        self,
+        ax: "Axes | None",
+        codes: np.ndarray,
+        y: np.ndarray | None,
+        by_spread: np.ndarray,
+    ) -> None:
         units = np.sort(by_spread[:MAX_UNITS])
         n_columns = min(4, len(units))
         n_rows = -(-len(units) // n_columns)
@@ -229,7 +269,7 @@ class LatentSpaceDisplay:
             ax.set_title(heading, fontsize="small", pad=18)
 
 
-def _places(codes):
+def _places(codes: np.ndarray) -> tuple[np.ndarray, Sequence[str]]:
     """Two coordinates for each row, and what they are."""
     if codes.shape[1] == 1:
         return np.c_[codes, np.arange(len(codes))], ("unit 0", "row")
@@ -245,7 +285,7 @@ def _places(codes):
     ]
 
 
-def _draw_unit(ax, values, kinds):
+def _draw_unit(ax: Any, values: np.ndarray, kinds: list[Group]) -> None:
     low, high = values.min(), values.max()
     if high - low < 1e-12 * max(abs(low), abs(high), 1e-300):
         low, high = low - 0.5, high + 0.5

@@ -1,5 +1,8 @@
 """Loss of training and validation, epoch by epoch."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.utils import column_or_1d
 
@@ -12,6 +15,9 @@ from skae.inspection._figure import (
     title,
     whole_numbers,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class LossCurveDisplay:
@@ -57,13 +63,21 @@ class LossCurveDisplay:
     >>> display = LossCurveDisplay.from_estimator(detector)
     """
 
-    def __init__(self, *, loss, validation_loss=None, estimator_name=None):
+    def __init__(
+        self,
+        *,
+        loss: Sequence[float],
+        validation_loss: Sequence[float] | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.loss = loss
         self.validation_loss = validation_loss
         self.estimator_name = estimator_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, name=None):
+    def from_estimator(
+        cls, estimator: Any, *, ax: "Axes | None" = None, name: str | None = None
+    ) -> Self:
         """Draw the losses of a fitted detector.
 
         Parameters
@@ -96,7 +110,14 @@ class LossCurveDisplay:
         )
 
     @classmethod
-    def from_predictions(cls, loss, validation_loss=None, *, ax=None, name=None):
+    def from_predictions(
+        cls,
+        loss: Sequence[float],
+        validation_loss: Sequence[float] | None = None,
+        *,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw losses.
 
         Parameters
@@ -119,7 +140,7 @@ class LossCurveDisplay:
             loss=loss, validation_loss=validation_loss, estimator_name=name
         ).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw.
 
         Parameters

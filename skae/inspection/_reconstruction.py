@@ -1,13 +1,20 @@
 """Rows beside what the network makes of them."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
 from skae._ranges import Int
 from skae._tracing import trace
+from skae._types import MatrixLike
 from skae._validation import check_range, refused
 from skae.inspection._explanations import detector_with
 from skae.inspection._figure import ABNORMAL, NORMAL, axes_grid, name_of, text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 N_ROWS = Int("[1, inf)")
 
@@ -63,12 +70,12 @@ class ReconstructionDisplay:
     def __init__(
         self,
         *,
-        X,
-        reconstruction,
-        feature_names=None,
-        image_shape=None,
-        estimator_name=None,
-    ):
+        X: MatrixLike,
+        reconstruction: MatrixLike,
+        feature_names: Sequence[str] | None = None,
+        image_shape: Sequence[int] | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.estimator_name = estimator_name
         self.X = X
         self.reconstruction = reconstruction
@@ -77,8 +84,15 @@ class ReconstructionDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, image_shape=None, n_rows=8, ax=None, name=None
-    ):
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        *,
+        image_shape: Sequence[int] | None = None,
+        n_rows: int = 8,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw rows and what a detector makes of them.
 
         Parameters
@@ -137,15 +151,15 @@ class ReconstructionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        reconstruction,
+        X: MatrixLike,
+        reconstruction: MatrixLike,
         *,
-        feature_names=None,
-        image_shape=None,
-        n_rows=8,
-        ax=None,
-        name=None,
-    ):
+        feature_names: Sequence[str] | None = None,
+        image_shape: Sequence[int] | None = None,
+        n_rows: int = 8,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw rows and their reconstructions.
 
         Parameters
@@ -183,7 +197,7 @@ class ReconstructionDisplay:
             estimator_name=name,
         ).plot(ax=ax, n_rows=n_rows)
 
-    def plot(self, ax=None, *, n_rows=8):
+    def plot(self, ax: "Axes | None" = None, *, n_rows: int = 8) -> Self:
         """Draw.
 
         Parameters
@@ -224,7 +238,9 @@ class ReconstructionDisplay:
             write(text(self.estimator_name), fontsize="medium")
         return self
 
-    def _draw_curves(self, ax, original, restored):
+    def _draw_curves(
+        self, ax: "Axes | None", original: np.ndarray, restored: np.ndarray
+    ) -> None:
         n_rows, n_features = original.shape
         n_columns = 1 if n_rows == 1 else 2
         n_lines = -(-n_rows // n_columns)
@@ -243,7 +259,7 @@ class ReconstructionDisplay:
         self.axes_.flat[0].legend(fontsize="small")
         self.axes_.flat[0].set_ylabel("input of the detector", fontsize="small")
 
-    def _name_features(self, ax, n_features):
+    def _name_features(self, ax: "Axes", n_features: int) -> None:
         if self.feature_names is None or n_features > MAX_NAMES:
             ax.set_xlabel("number of the feature", fontsize="small")
             return
@@ -252,7 +268,13 @@ class ReconstructionDisplay:
             np.arange(n_features), names, rotation=45, ha="right", fontsize="x-small"
         )
 
-    def _draw_images(self, ax, original, restored, shape):
+    def _draw_images(
+        self,
+        ax: "Axes | None",
+        original: np.ndarray,
+        restored: np.ndarray,
+        shape: tuple[int, ...],
+    ) -> None:
         self.figure_, self.axes_ = axes_grid(ax, 2, len(original), (1.1, 1.1))
         low, high = np.nanmin(original), np.nanmax(original)
         for axes, images, label in zip(
@@ -270,17 +292,19 @@ class ReconstructionDisplay:
                 part.set(xticks=[], yticks=[])
 
 
-def _dense(rows):
+def _dense(rows: Any) -> np.ndarray:
     return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
 
 
-def _image_shape(detector):
+def _image_shape(detector: Any) -> tuple[int, ...] | None:
     shape = detector.architecture_["input_shape"]
     is_image = shape is not None and len(shape) == 3 and shape[-1] in (1, 3)
     return shape if is_image else None
 
 
-def _check_image_shape(shape, n_features, owner):
+def _check_image_shape(
+    shape: Sequence[int], n_features: int, owner: str
+) -> tuple[int, ...]:
     shape = tuple(shape)
     if len(shape) == 3 and shape[-1] == 1:
         shape = shape[:2]

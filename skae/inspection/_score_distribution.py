@@ -1,9 +1,13 @@
 """Histograms of scores, with the threshold."""
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae._parts import offset_of, require_scores
 from skae._ranges import Int
+from skae._types import MatrixLike
 from skae._validation import check_range, check_scores
 from skae.inspection._figure import (
     axes_of,
@@ -15,6 +19,9 @@ from skae.inspection._figure import (
     title,
     window,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class ScoreDistributionDisplay:
@@ -63,14 +70,30 @@ class ScoreDistributionDisplay:
     >>> display = ScoreDistributionDisplay.from_estimator(detector, X)
     """
 
-    def __init__(self, *, scores, y_true=None, threshold=None, estimator_name=None):
+    def __init__(
+        self,
+        *,
+        scores: ArrayLike,
+        y_true: ArrayLike | None = None,
+        threshold: float | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.scores = scores
         self.y_true = y_true
         self.threshold = threshold
         self.estimator_name = estimator_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, bins=50, ax=None, name=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        bins: int = 50,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw the scores that a detector gives.
 
         Parameters
@@ -110,8 +133,15 @@ class ScoreDistributionDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, scores, *, threshold=None, bins=50, ax=None, name=None
-    ):
+        cls,
+        y_true: ArrayLike | None,
+        scores: ArrayLike,
+        *,
+        threshold: float | None = None,
+        bins: int = 50,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw scores.
 
         Parameters
@@ -143,7 +173,7 @@ class ScoreDistributionDisplay:
             scores=scores, y_true=y_true, threshold=threshold, estimator_name=name
         ).plot(ax=ax, bins=bins)
 
-    def plot(self, ax=None, *, bins=50):
+    def plot(self, ax: "Axes | None" = None, *, bins: int = 50) -> Self:
         """Draw.
 
         Parameters

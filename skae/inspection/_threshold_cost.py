@@ -1,8 +1,13 @@
 """What each threshold costs, or how well it serves another objective."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae._parts import offset_of, require_scores
+from skae._types import MatrixLike
 from skae._validation import check_labels, check_scores
 from skae.inspection._figure import (
     LARGEST,
@@ -16,6 +21,9 @@ from skae.inspection._figure import (
 )
 from skae.metrics import AlarmCost
 from skae.model_selection._objectives import FBeta, best_threshold, resolve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class ThresholdCostDisplay:
@@ -69,12 +77,12 @@ class ThresholdCostDisplay:
     def __init__(
         self,
         *,
-        thresholds,
-        values,
-        threshold=None,
-        objective_name="objective",
-        estimator_name=None,
-    ):
+        thresholds: ArrayLike,
+        values: ArrayLike,
+        threshold: float | None = None,
+        objective_name: str = "objective",
+        estimator_name: str | None = None,
+    ) -> None:
         self.thresholds = thresholds
         self.values = values
         self.threshold = threshold
@@ -83,8 +91,15 @@ class ThresholdCostDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X=None, y=None, *, objective=None, ax=None, name=None
-    ):
+        cls,
+        estimator: Any,
+        X: MatrixLike | None = None,
+        y: ArrayLike | None = None,
+        *,
+        objective: str | AlarmCost | Callable[..., ArrayLike] | None = None,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw the objective of a detector on labelled rows.
 
         Parameters
@@ -146,8 +161,15 @@ class ThresholdCostDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, scores, *, objective="f1", threshold=None, ax=None, name=None
-    ):
+        cls,
+        y_true: ArrayLike | None,
+        scores: ArrayLike,
+        *,
+        objective: str | AlarmCost | Callable[..., ArrayLike] = "f1",
+        threshold: float | None = None,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+    ) -> Self:
         """Draw the objective that scores make.
 
         Parameters
@@ -187,7 +209,7 @@ class ThresholdCostDisplay:
             estimator_name=name,
         ).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw.
 
         Parameters
@@ -225,12 +247,12 @@ class ThresholdCostDisplay:
         return self
 
 
-def _sign(objective):
+def _sign(objective: Any) -> int:
     """Costs are drawn as they are: the lower the better."""
     return -1 if isinstance(objective, AlarmCost) else 1
 
 
-def _objective_name(objective):
+def _objective_name(objective: Any) -> str:
     if isinstance(objective, AlarmCost):
         return (
             f"cost (false alarm {objective.false_alarm:g}, missed {objective.missed:g})"

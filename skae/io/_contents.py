@@ -43,7 +43,9 @@ GROUPS = {
 }
 
 
-def encode(detector: AutoencoderOutlierDetector) -> tuple[dict, dict]:
+def encode(
+    detector: AutoencoderOutlierDetector,
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and tensors of a fitted detector."""
     attributes = vars(detector)
     tensors = {
@@ -75,7 +77,7 @@ def encode(detector: AutoencoderOutlierDetector) -> tuple[dict, dict]:
     return header, tensors
 
 
-def callables_of(detector: AutoencoderOutlierDetector) -> dict[str, Callable]:
+def callables_of(detector: AutoencoderOutlierDetector) -> dict[str, Callable[..., Any]]:
     """Return the callables among the parameters by the names that a file gives them."""
     values = detector.get_params(deep=False).values()
     return {
@@ -121,7 +123,9 @@ def _name(value: Any) -> str:
 
 
 def decode(
-    header: Any, tensors: dict[str, np.ndarray], callables: Mapping[str, Callable]
+    header: Any,
+    tensors: dict[str, np.ndarray],
+    callables: Mapping[str, Callable[..., Any]],
 ) -> AutoencoderOutlierDetector:
     """Make the detector."""
     try:
@@ -135,7 +139,7 @@ def decode(
         raise ValueError("its header lacks a part or is malformed.") from error
 
 
-def _restored(value: Any, callables: Mapping[str, Callable]) -> Any:
+def _restored(value: Any, callables: Mapping[str, Callable[..., Any]]) -> Any:
     if isinstance(value, list):
         return [_restored(item, callables) for item in value]
     if not isinstance(value, dict):
@@ -160,7 +164,7 @@ def _restored(value: Any, callables: Mapping[str, Callable]) -> Any:
 
 
 def _random_state(
-    kind: str, keys: list, position: int, has_normal: int, normal: float
+    kind: str, keys: list[Any], position: int, has_normal: int, normal: float
 ) -> np.random.RandomState:
     """NumPy itself reads beyond the keys if the position is wrong."""
     if kind != "MT19937" or len(keys) != 624 or not 0 <= position <= 624:
@@ -172,7 +176,11 @@ def _random_state(
     return generator
 
 
-def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) -> Any:
+def _detector(
+    header: dict[str, Any],
+    tensors: dict[str, Any],
+    callables: Mapping[str, Callable[..., Any]],
+) -> Any:
     from skae._plan import checked_parameters
     from skae.core.checking import checked_model
 
@@ -227,7 +235,7 @@ def _detector(header: dict, tensors: dict, callables: Mapping[str, Callable]) ->
     return detector
 
 
-def _group(tensors: dict, group: str) -> dict[str, np.ndarray]:
+def _group(tensors: dict[str, Any], group: str) -> dict[str, np.ndarray]:
     """Take the tensors of a group out."""
     names = [name for name in tensors if name.startswith(f"{group}/")]
     return {name.removeprefix(f"{group}/"): tensors.pop(name) for name in sorted(names)}
@@ -272,7 +280,9 @@ def _seeds(array: np.ndarray, n_members: int) -> np.ndarray:
     return seeds
 
 
-def _optimizer_leaves(tensors: dict, header: dict, n_members: int) -> Any:
+def _optimizer_leaves(
+    tensors: dict[str, Any], header: dict[str, Any], n_members: int
+) -> Any:
     """State of the optimizer, in the order of its leaves, for each network."""
     counts = header["optimizer_leaves"]
     if counts is None:

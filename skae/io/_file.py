@@ -3,6 +3,8 @@
 import os
 import secrets
 import shutil
+from collections.abc import Callable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from skae.io._container import read, seal, unseal
 from skae.io._contents import callables_of, decode, encode
 
 
-def save(detector, path):
+def save(detector: AutoencoderOutlierDetector, path: str | PathLike[str]) -> None:
     """Write a fitted detector to one file.
 
     The file appears whole or not at all: it is written beside ``path``, read back,
@@ -94,7 +96,11 @@ def save(detector, path):
         raise
 
 
-def load(path, *, callables=None):
+def load(
+    path: str | PathLike[str],
+    *,
+    callables: Mapping[str, Callable[..., Any]] | None = None,
+) -> AutoencoderOutlierDetector:
     """Read a detector that :func:`save` wrote.
 
     Parameters
@@ -124,7 +130,7 @@ def load(path, *, callables=None):
         raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from error
 
 
-def _unsealed(path: Any) -> tuple[Any, dict]:
+def _unsealed(path: Any) -> tuple[Any, dict[str, Any]]:
     try:
         return unseal(read(path))
     except (KeyError, RecursionError, TypeError) as error:

@@ -2,7 +2,7 @@
 
 import copy
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -13,13 +13,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._detector import AutoencoderOutlierDetector
 from skae._optional import optional
+from skae._types import MatrixLike
 from skae.model_selection import TunedThresholdDetector
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 # The first set of operators with Gelu; in ONNX Runtime since version 1.17.
 OPSET = 20
 
 
-def to_onnx(estimator, X):
+def to_onnx(estimator: Any, X: MatrixLike) -> "ModelProto":
     """Export a fitted detector, or a Pipeline that ends in one, to an ONNX model.
 
     Parameters

@@ -73,7 +73,7 @@ def _renamed(model: ModelProto, names: list[str]) -> ModelProto:
 
 
 def _joined(
-    model: ModelProto, names: list[str], types: list, width: int, kind: int
+    model: ModelProto, names: list[str], types: list[Any], width: int, kind: int
 ) -> ModelProto:
     """Put inputs of any numbers in front of the only input."""
     model = compose.add_prefix(model, PREFIX, rename_outputs=False)
@@ -214,7 +214,7 @@ class _Graph:
         squares = self("Add", self("Mul", a, a), self("Mul", b, b))
         return self("Mul", largest, self("Sqrt", squares))
 
-    def whitened_length(self, v: str, gaussian: dict, width: int) -> str:
+    def whitened_length(self, v: str, gaussian: dict[str, Any], width: int) -> str:
         """As in :func:`skae.core.gaussian.distance`, for centred rows."""
         components = gaussian["components"]
         rank, full_width = components.shape
@@ -258,7 +258,12 @@ class _Rows:
     """
 
     def __init__(
-        self, g: _Graph, x: str, model: Model, weights: dict, statistics: dict
+        self,
+        g: _Graph,
+        x: str,
+        model: Model,
+        weights: dict[str, Any],
+        statistics: dict[str, Any],
     ) -> None:
         self.g, self.x, self.weights = g, x, weights
         self.ball = ball.part(statistics)
@@ -313,7 +318,9 @@ class _Rows:
         return form(self.g, self.network, self.weights, half, x)
 
 
-def _scores(g: _Graph, x: str, model: Model, weights: dict, statistics: dict) -> str:
+def _scores(
+    g: _Graph, x: str, model: Model, weights: dict[str, Any], statistics: dict[str, Any]
+) -> str:
     """Float64 scores of shape (n, 1), of parts that all have a form."""
     score, rows = SCORES[model.score], _Rows(g, x, model, weights, statistics)
     energies = []

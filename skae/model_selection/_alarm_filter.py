@@ -1,9 +1,10 @@
 """A meta-estimator that learns from labelled rows to dismiss false alarms."""
 
 import warnings
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import clone, is_classifier
@@ -21,6 +22,7 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 from skae._callbacks import reported_fits, with_callbacks
 from skae._parts import entering, offset_of, parts, require_scores
 from skae._ranges import Anything, Float, OrNone, Ranges
+from skae._types import MatrixLike, RandomState
 from skae._validation import check_labels, check_ranges, check_scores, generator_of
 from skae.model_selection._meta_detector import MetaDetector
 
@@ -127,13 +129,13 @@ class AlarmFilter(MetaDetector):
 
     def __init__(
         self,
-        estimator,
-        classifier=None,
+        estimator: Any,
+        classifier: Any = None,
         *,
-        max_recall_loss=0.01,
-        holdout=0.3,
-        random_state=None,
-    ):
+        max_recall_loss: float | None = 0.01,
+        holdout: float = 0.3,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.classifier = classifier
         self.max_recall_loss = max_recall_loss
@@ -141,7 +143,7 @@ class AlarmFilter(MetaDetector):
         self.random_state = random_state
 
     @with_callbacks
-    def fit(self, X, y, **fit_params):
+    def fit(self, X: MatrixLike, y: ArrayLike, **fit_params: Any) -> Self:
         """Train the detector and the classifier.
 
         Parameters
@@ -183,7 +185,7 @@ class AlarmFilter(MetaDetector):
         self._adopt_columns()
         return self
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> None:
         require_scores(self.estimator, OWNER)
         check_ranges(self, self.get_params(deep=False))
         if self.classifier is not None and not is_classifier(self.classifier):
@@ -194,7 +196,9 @@ class AlarmFilter(MetaDetector):
         if self.max_recall_loss is not None and self.classifier is not None:
             _response_method(self.classifier)
 
-    def _deal(self, y, generator):
+    def _deal(
+        self, y: np.ndarray, generator: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rows that train the detector, and rows that train the classifier."""
         train = labelled = np.arange(len(y))
         if not isinstance(self.estimator, FrozenEstimator):
@@ -213,12 +217,12 @@ class AlarmFilter(MetaDetector):
             )
         return train, labelled
 
-    def _routed(self, fit_params):
+    def _routed(self, fit_params: dict[str, Any]) -> dict[str, Any]:
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, "fit", **fit_params).estimator.fit
         return fit_params
 
-    def _own_offset(self):
+    def _own_offset(self) -> float:
         offset = offset_of(self.estimator_)
         if offset is None:
             raise ValueError(
@@ -228,7 +232,7 @@ class AlarmFilter(MetaDetector):
             )
         return offset
 
-    def _learn(self, X, y, generator):
+    def _learn(self, X: Any, y: np.ndarray, generator: np.random.RandomState) -> None:
         """Train the classifier, and find the response at which alarms stand."""
         classifier = self._classifier(generator.randint(np.iinfo(np.int32).max))
         scores = check_scores(self.estimator_.score_samples(X))
@@ -241,12 +245,14 @@ class AlarmFilter(MetaDetector):
                 classifier, features, y, true_alarms
             )
 
-    def _classifier(self, seed=None):
+    def _classifier(self, seed: int | None = None) -> Any:
         if self.classifier is None:
             return ExtraTreesClassifier(random_state=seed)
         return self.classifier
 
-    def _response_to_reach(self, classifier, features, y, true_alarms):
+    def _response_to_reach(
+        self, classifier: Any, features: Any, y: np.ndarray, true_alarms: np.ndarray
+    ) -> float:
         if not true_alarms.any():
             warnings.warn(
                 f"The detector flags none of the {(y == -1).sum()} labelled outliers, "
@@ -260,9 +266,10 @@ class AlarmFilter(MetaDetector):
             clone(classifier), features, y, cv=min(5, rarest), method=method
         )
         known = np.sort(_of_outlier(responses)[true_alarms])
-        return float(known[int(self.max_recall_loss * len(known))])
+        share: Any = self.max_recall_loss
+        return float(known[int(share * len(known))])
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> NDArray[np.float64]:
         """Score rows by the detector, those dismissed by its threshold.
 
         Parameters
@@ -285,13 +292,13 @@ class AlarmFilter(MetaDetector):
             scores[alarms[self._dismisses(features)]] = self.offset_
         return scores
 
-    def _dismisses(self, features):
+    def _dismisses(self, features: Any) -> np.ndarray:
         if self.classifier_threshold_ is None:
             return self.classifier_.predict(features) == 1
         respond = getattr(self.classifier_, _response_method(self.classifier_))
         return _of_outlier(respond(features)) < self.classifier_threshold_
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Metadata that the detector asks for.
 
         Returns
@@ -304,7 +311,7 @@ class AlarmFilter(MetaDetector):
             method_mapping=MethodMapping().add(caller="fit", callee="fit"),
         )
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         accepted = get_tags(self._classifier()).input_tags
         tags.input_tags.sparse &= accepted.sparse
@@ -313,7 +320,7 @@ class AlarmFilter(MetaDetector):
         return tags
 
 
-def _features(estimator, X, scores):
+def _features(estimator: Any, X: Any, scores: np.ndarray) -> Any:
     """Collect what the classifier sees: rows, codes, feature errors and scores."""
     transformers, detector = parts(estimator)
     X = entering(transformers, X)
@@ -332,7 +339,7 @@ def _features(estimator, X, scores):
     return np.hstack([rows, derived])
 
 
-def _response_method(classifier):
+def _response_method(classifier: Any) -> str:
     for name in ("predict_proba", "decision_function"):
         if hasattr(classifier, name):
             return name
@@ -343,6 +350,6 @@ def _response_method(classifier):
     )
 
 
-def _of_outlier(responses):
+def _of_outlier(responses: np.ndarray) -> np.ndarray:
     """Response for the outlier, which is the first of the two classes."""
     return responses[:, 0] if responses.ndim == 2 else -responses

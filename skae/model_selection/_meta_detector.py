@@ -1,11 +1,15 @@
 """What meta-estimators around an outlier detector have in common."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin
 from sklearn.utils import get_tags
 
 from skae._callbacks import CallbackSupportMixin
 from skae._html import ParameterHelpMixin
+from skae._types import MatrixLike
 
 
 class MetaDetector(
@@ -17,14 +21,14 @@ class MetaDetector(
 ):
     """Decisions and labels from ``score_samples`` and ``offset_``."""
 
-    def _adopt_columns(self):
+    def _adopt_columns(self) -> None:
         """Take over what the fitted detector knows about its columns."""
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> NDArray[np.float64]:
         """Score rows relative to the threshold; negative means outlier.
 
         Parameters
@@ -42,7 +46,7 @@ class MetaDetector(
         with np.errstate(invalid="ignore"):
             return np.where(scores == self.offset_, 0.0, scores - self.offset_)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray[np.int64]:
         """Label rows.
 
         Parameters
@@ -57,7 +61,9 @@ class MetaDetector(
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def fit_predict(self, X, y=None, **fit_params):
+    def fit_predict(
+        self, X: MatrixLike, y: ArrayLike | None = None, **fit_params: Any
+    ) -> NDArray[np.int64]:
         """Fit and label the same rows.
 
         Parameters
@@ -76,7 +82,7 @@ class MetaDetector(
         """
         return self.fit(X, y, **fit_params).predict(X)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.estimator).input_tags
         return tags

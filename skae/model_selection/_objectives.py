@@ -6,10 +6,12 @@ threshold that is not allowed. An AlarmCost, which needs the order of the rows, 
 curve of its own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skae import thresholds
 from skae._ranges import Float, Ranges
@@ -17,6 +19,8 @@ from skae._validation import check_ranges, refused
 from skae.metrics import AlarmCost
 
 OWNER = "TunedThresholdDetector"
+
+Objective = AlarmCost | Callable[..., ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,12 @@ class FBeta:
 
     beta: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_ranges(self, vars(self))
 
-    def __call__(self, tn, fp, fn, tp):
+    def __call__(
+        self, tn: ArrayLike, fp: ArrayLike, fn: ArrayLike, tp: ArrayLike
+    ) -> NDArray[np.float64]:
         """F-beta from confusion counts, in [0, 1]."""
         _require("outlier (-1)", fn, tp)
         # A product, since a power of a huge float raises OverflowError.
@@ -82,10 +88,12 @@ class RecallAtPrecision:
 
     precision: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_ranges(self, vars(self))
 
-    def __call__(self, tn, fp, fn, tp):
+    def __call__(
+        self, tn: ArrayLike, fp: ArrayLike, fn: ArrayLike, tp: ArrayLike
+    ) -> NDArray[np.float64]:
         """Recall where the precision is reached, else minus infinity."""
         _require("outlier (-1)", fn, tp)
         flagged = np.add(tp, fp)
@@ -127,10 +135,12 @@ class FalseAlarmRate:
 
     rate: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_ranges(self, vars(self))
 
-    def __call__(self, tn, fp, fn, tp):
+    def __call__(
+        self, tn: ArrayLike, fp: ArrayLike, fn: ArrayLike, tp: ArrayLike
+    ) -> NDArray[np.float64]:
         """Share of the inliers flagged where allowed, else minus infinity."""
         _require("inlier (+1)", tn, fp)
         rate = np.divide(fp, np.add(tn, fp))
@@ -138,22 +148,24 @@ class FalseAlarmRate:
         return np.where(rate <= self.rate * (1 + 1e-12), rate, -np.inf)
 
 
-def balanced_accuracy(tn, fp, fn, tp):
+def balanced_accuracy(
+    tn: ArrayLike, fp: ArrayLike, fn: ArrayLike, tp: ArrayLike
+) -> NDArray[np.float64]:
     """Mean of the shares of outliers and of inliers that are labelled rightly."""
     _require("outlier (-1)", fn, tp)
     _require("inlier (+1)", tn, fp)
     return (np.divide(tp, np.add(tp, fn)) + np.divide(tn, np.add(tn, fp))) / 2
 
 
-def _require(kind, *parts):
+def _require(kind: str, *parts: Any) -> None:
     if not np.add(*parts).all():
         raise ValueError(f"The objective needs at least one {kind} among the rows.")
 
 
-NAMED = {"f1": FBeta(), "balanced_accuracy": balanced_accuracy}
+NAMED: dict[str, Objective] = {"f1": FBeta(), "balanced_accuracy": balanced_accuracy}
 
 
-def resolve(objective):
+def resolve(objective: Any) -> Objective:
     """Return the objective that a name stands for, or a valid one as it is."""
     if isinstance(objective, str) and objective in NAMED:
         return NAMED[objective]
@@ -165,7 +177,9 @@ def resolve(objective):
     return objective
 
 
-def best_threshold(objective, y, scores):
+def best_threshold(
+    objective: Objective, y: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Return all candidate thresholds, their values, and the index of the best."""
     if isinstance(objective, AlarmCost):
         candidates, costs = objective.curve(y, scores)
@@ -177,7 +191,9 @@ def best_threshold(objective, y, scores):
     return candidates, values, _middle_of_longest_run(best)
 
 
-def _values(objective, counts):
+def _values(
+    objective: Callable[..., ArrayLike], counts: tuple[np.ndarray, ...]
+) -> np.ndarray:
     try:
         values = np.asarray(objective(*counts), dtype=np.float64)
     except TypeError as error:
@@ -197,7 +213,9 @@ def _values(objective, counts):
     return values
 
 
-def _not_dominated(best, tn, fp, fn, tp):
+def _not_dominated(
+    best: np.ndarray, tn: np.ndarray, fp: np.ndarray, fn: np.ndarray, tp: np.ndarray
+) -> np.ndarray:
     """Those of the best that no other of them beats in false alarms or in hits."""
     indices = np.flatnonzero(best)
     # Both counts rise with the threshold.
@@ -209,7 +227,7 @@ def _not_dominated(best, tn, fp, fn, tp):
     return result
 
 
-def _middle_of_longest_run(chosen):
+def _middle_of_longest_run(chosen: np.ndarray) -> int:
     edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
     starts, stops = edges[::2], edges[1::2]
     longest = np.argmax(stops - starts)

@@ -1,8 +1,13 @@
 """Splitters whose training folds hold inliers only."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedKFold
 
+from skae._types import MatrixLike, RandomState
 from skae._validation import check_labels
 
 
@@ -42,10 +47,18 @@ class NoveltyKFold(StratifiedKFold):
     [0 1] [3 4 5]
     """
 
-    def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         super().__init__(n_splits, shuffle=shuffle, random_state=random_state)
 
-    def split(self, X, y, groups=None):
+    def split(
+        self, X: MatrixLike, y: ArrayLike, groups: Any = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield the rows of each training and test fold.
 
         Parameters
@@ -109,21 +122,23 @@ class NoveltySplit:
     [0 2 3] [4 5]
     """
 
-    def __init__(self, cv):
+    def __init__(self, cv: Any) -> None:
         if isinstance(cv, type) or not hasattr(cv, "split"):
             raise TypeError(f"cv must be a splitter, an object with split. Got {cv!r}.")
         self.cv = cv
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"NoveltySplit({self.cv!r})"
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # Number of splits, metadata and randomness are those of the splitter.
         if name == "cv" or name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.cv, name)
 
-    def split(self, X, y, groups=None):
+    def split(
+        self, X: MatrixLike, y: ArrayLike, groups: ArrayLike | None = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield the rows of each training and test fold.
 
         Parameters
@@ -153,7 +168,9 @@ class NoveltySplit:
         yield from _inliers_only(self.cv.split(X, labels, *given), labels)
 
 
-def _inliers_only(splits, labels):
+def _inliers_only(
+    splits: Iterable[tuple[np.ndarray, np.ndarray]], labels: np.ndarray
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     for train, test in splits:
         train = np.arange(len(labels))[train]
         yield train[labels[train] == 1], np.arange(len(labels))[test]

@@ -1,10 +1,12 @@
 """A meta-estimator that sets the threshold of any detector from labelled rows."""
 
+from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -31,9 +33,11 @@ from sklearn.utils.validation import (
 from skae._callbacks import reported_fits, with_callbacks
 from skae._parts import offset_of, require_scores
 from skae._ranges import Anything, Flag, Ranges
+from skae._types import MatrixLike, RandomState
 from skae._validation import check_labels, check_ranges, check_scores, refused
+from skae.metrics import AlarmCost
 from skae.model_selection._meta_detector import MetaDetector
-from skae.model_selection._objectives import OWNER, best_threshold, resolve
+from skae.model_selection._objectives import OWNER, Objective, best_threshold, resolve
 from skae.model_selection._split import NoveltyKFold, NoveltySplit
 
 
@@ -136,17 +140,20 @@ class TunedThresholdDetector(MetaDetector):
         "memory": Anything(),
     }
 
+    best_score_: float | None
+    objective_curve_: dict[str, np.ndarray] | None
+
     def __init__(
         self,
-        estimator,
+        estimator: Any,
         *,
-        objective="f1",
-        cv=None,
-        refit=True,
-        n_jobs=None,
-        random_state=None,
-        memory=None,
-    ):
+        objective: str | AlarmCost | Callable[..., ArrayLike] = "f1",
+        cv: Any = None,
+        refit: bool = True,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        memory: Any = None,
+    ) -> None:
         self.estimator = estimator
         self.objective = objective
         self.cv = cv
@@ -156,7 +163,7 @@ class TunedThresholdDetector(MetaDetector):
         self.memory = memory
 
     @with_callbacks
-    def fit(self, X, y=None, **fit_params):
+    def fit(self, X: MatrixLike, y: ArrayLike | None = None, **fit_params: Any) -> Self:
         """Train the detector and set the threshold.
 
         Parameters
@@ -194,7 +201,15 @@ class TunedThresholdDetector(MetaDetector):
         self._adopt_columns()
         return self
 
-    def _fit(self, objective, X, y, train, splits, announce):
+    def _fit(
+        self,
+        objective: Objective,
+        X: Any,
+        y: Any,
+        train: Callable[..., Any],
+        splits: list[tuple[np.ndarray, np.ndarray]] | None,
+        announce: Callable[..., Any],
+    ) -> None:
         if splits is None:
             self.estimator_ = train(slice(None), announce())
             if y is None:
@@ -223,7 +238,7 @@ class TunedThresholdDetector(MetaDetector):
         order = np.argsort(rows, kind="stable")
         self._set_threshold(objective, y, rows[order], scores[order])
 
-    def _own_offset(self):
+    def _own_offset(self) -> float:
         offset = offset_of(self.estimator_)
         if offset is None:
             raise ValueError(
@@ -232,7 +247,9 @@ class TunedThresholdDetector(MetaDetector):
             )
         return offset
 
-    def _splits(self, X, y, split_params):
+    def _splits(
+        self, X: Any, y: np.ndarray | None, split_params: dict[str, Any]
+    ) -> list[tuple[np.ndarray, np.ndarray]] | None:
         """Rows to train and to tune on; None where all rows serve for both."""
         if y is None or isinstance(self.estimator, FrozenEstimator):
             return None
@@ -245,7 +262,14 @@ class TunedThresholdDetector(MetaDetector):
             )
         return splits
 
-    def _train(self, X, y, fit_params, rows, report):
+    def _train(
+        self,
+        X: Any,
+        y: np.ndarray | None,
+        fit_params: dict[str, Any],
+        rows: Any,
+        report: Callable[..., Any],
+    ) -> Any:
         train = check_memory(self.memory).cache(_train, ignore=["report"])
         return train(
             clone(self.estimator),
@@ -255,7 +279,9 @@ class TunedThresholdDetector(MetaDetector):
             report,
         )
 
-    def _set_threshold(self, objective, y, rows, scores):
+    def _set_threshold(
+        self, objective: Objective, y: np.ndarray, rows: np.ndarray, scores: np.ndarray
+    ) -> None:
         tolerance = getattr(objective, "tolerance", 0)
         if tolerance and (np.diff(rows) != 1).any():
             raise ValueError(
@@ -267,20 +293,20 @@ class TunedThresholdDetector(MetaDetector):
         self.best_score_ = float(values[best])
         self.objective_curve_ = {"thresholds": candidates, "values": values}
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> Objective:
         """Return the objective."""
         require_scores(self.estimator, OWNER)
         check_ranges(self, self.get_params(deep=False))
         return resolve(self.objective)
 
-    def _splitter(self, y):
+    def _splitter(self, y: np.ndarray) -> Any:
         cv = self.cv
         if cv is None:
             rarest = np.unique(y, return_counts=True)[1].min()
             cv = int(np.clip(rarest, 2, 5))
         if isinstance(cv, Integral):
             # Without outliers, as FalseAlarmRate allows, there is none to leave out.
-            return NoveltyKFold(cv) if (y == -1).any() else KFold(cv)
+            return NoveltyKFold(int(cv)) if (y == -1).any() else KFold(cv)
         if isinstance(cv, Real):
             if not 0 < float(cv) < 1:
                 raise refused(
@@ -291,7 +317,7 @@ class TunedThresholdDetector(MetaDetector):
             )
         return check_cv(cv)
 
-    def _routed(self, fit_params):
+    def _routed(self, fit_params: dict[str, Any]) -> Any:
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, "fit", **fit_params)
         fit_params = dict(fit_params)
@@ -300,7 +326,7 @@ class TunedThresholdDetector(MetaDetector):
             estimator=Bunch(fit=fit_params), splitter=Bunch(split=split_params)
         )
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> NDArray[np.float64]:
         """Score rows by the detector; higher means more normal.
 
         Parameters
@@ -317,7 +343,7 @@ class TunedThresholdDetector(MetaDetector):
         # In float32, as some detectors score, the threshold would be rounded.
         return check_scores(self.estimator_.score_samples(X))
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Metadata that the detector and the splitter ask for.
 
         Returns
@@ -336,12 +362,24 @@ class TunedThresholdDetector(MetaDetector):
         )
 
 
-def _train(estimator, X, y, fit_params, report):
+def _train(
+    estimator: Any,
+    X: Any,
+    y: np.ndarray | None,
+    fit_params: dict[str, Any],
+    report: Callable[..., Any],
+) -> Any:
     with report(estimator):
         return estimator.fit(X, y, **fit_params)
 
 
-def _train_and_score(train, X, train_rows, test_rows, report):
+def _train_and_score(
+    train: Callable[..., Any],
+    X: Any,
+    train_rows: np.ndarray,
+    test_rows: np.ndarray,
+    report: Callable[..., Any],
+) -> tuple[Any, np.ndarray]:
     detector = train(train_rows, report)
     scores = detector.score_samples(_safe_indexing(X, test_rows))
     return detector, check_scores(scores)

@@ -126,7 +126,7 @@ def discriminate(
     optimizer = _optimizer(rate)
     key = key_of_draws(key)
 
-    def step(i: Array, carry: tuple) -> tuple:
+    def step(i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         params, state = carry
         draw_key = jax.random.fold_in(key, i)
         gradient = jax.grad(_detection)(params, draw_key, code, weight)

@@ -49,7 +49,9 @@ def _no_layers(config: NetworkConfig) -> list[Layer]:
 
 
 def _no_noise(
-    weights: dict[str, np.ndarray], shape: tuple, generator: np.random.RandomState
+    weights: dict[str, np.ndarray],
+    shape: tuple[Any, ...],
+    generator: np.random.RandomState,
 ) -> float:
     del weights, shape, generator
     return 0.0

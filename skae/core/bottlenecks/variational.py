@@ -107,7 +107,9 @@ def apply_updates(params: Parameters, updates: Parameters) -> Parameters:
 
 
 def noise(
-    weights: dict[str, np.ndarray], shape: tuple, generator: np.random.RandomState
+    weights: dict[str, np.ndarray],
+    shape: tuple[Any, ...],
+    generator: np.random.RandomState,
 ) -> np.ndarray:
     """Draw the decoder's noise."""
     deviation = np.exp(float(weights[NOISE]) / 2)

@@ -74,9 +74,9 @@ def bind(params: Parameters, *, config: NetworkConfig) -> Autoencoder:
 class Skeleton(NamedTuple):
     """Graph of a module, its parameters by name, and its streams of random numbers."""
 
-    graph: nnx.GraphDef
-    parameters: dict[str, tuple[tuple, tuple[int, ...]]]
-    streams: list[tuple[tuple, Any]]
+    graph: nnx.GraphDef[Any]
+    parameters: dict[str, tuple[tuple[Any, ...], tuple[int, ...]]]
+    streams: list[tuple[tuple[Any, ...], Any]]
 
 
 def _make(config: NetworkConfig, rngs: nnx.Rngs) -> Any:
@@ -109,7 +109,7 @@ def skeleton(config: NetworkConfig) -> Skeleton:
     )
 
 
-def _name(path: tuple) -> str:
+def _name(path: tuple[Any, ...]) -> str:
     return ".".join(map(str, path))
 
 

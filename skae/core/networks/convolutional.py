@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise, product
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +60,7 @@ class ConvolutionalAutoencoder(OurModule):
     sizes of the hidden layers are numbers of channels.
     """
 
-    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
+    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs) -> None:
         super().__init__(config)
         self.maps, self.n_channels, self.decoded = _maps(config)
         window = WINDOW ** (len(self.maps[0]))
@@ -148,7 +149,7 @@ class ConvolutionalAutoencoder(OurModule):
         return [*table[:-1], table[-1]._replace(name="output")]
 
 
-def _maps(config: NetworkConfig) -> tuple[list, tuple[int, ...], tuple[int, ...]]:
+def _maps(config: NetworkConfig) -> tuple[list[Any], tuple[int, ...], tuple[int, ...]]:
     """Sides of the maps from the input to the smallest, and channels on both ways."""
     *sides, channels = shape_of_rows(config)
     maps = [tuple(sides)]

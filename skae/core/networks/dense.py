@@ -18,7 +18,7 @@ class DenseAutoencoder(OurModule):
 
     takes_shape: ClassVar[bool] = False
 
-    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
+    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs) -> None:
         super().__init__(config)
         encoder, decoder = _dense_sizes(config)
         self.encoder = nnx.List(linear(*pair, rngs) for pair in pairwise(encoder))
@@ -39,7 +39,7 @@ class DenseAutoencoder(OurModule):
         return ACTIVATIONS[self.output_activation](self.decoder[-1](x))
 
     def _hidden(
-        self, layers: nnx.List, x: Array, key: Array | None, dropout: Array | float
+        self, layers: nnx.List[Any], x: Array, key: Array | None, dropout: Array | float
     ) -> Array:
         for i, layer in enumerate(layers[:-1]):
             x = self.activated(layer(x), i, key, dropout)

@@ -49,7 +49,7 @@ class OurModule(nnx.Module):
     gain: ClassVar[int] = 2
     onnx: ClassVar[Callable[..., str] | None] = None
 
-    def __init__(self, config: NetworkConfig):
+    def __init__(self, config: NetworkConfig) -> None:
         self.activation = config.activation
         self.code_activation = bottlenecks.code_activation(config)
         self.output_activation = config.output_activation

@@ -1,7 +1,7 @@
 """Gated recurrent units over sequences."""
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ from skae.core.networks.ours import (
 class GatedLayer(nnx.Module):
     """Gated recurrent units (Cho et al., 2014) over sequences (n, length, channels)."""
 
-    def __init__(self, n_in: int, n_out: int, rngs: nnx.Rngs):
+    def __init__(self, n_in: int, n_out: int, rngs: nnx.Rngs) -> None:
         self.input = linear(n_in, 3 * n_out, rngs)
         self.state = linear(n_out, 3 * n_out, rngs)
 
@@ -63,7 +63,7 @@ class RecurrentAutoencoder(OurModule):
     # Gated units, which saturate, keep the variance with half of it.
     gain: ClassVar[int] = 1
 
-    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
+    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs) -> None:
         super().__init__(config)
         self.length, self.n_channels = shape_of_rows(config)
         encoder = (self.n_channels, *config.encoder_layer_sizes)
@@ -90,7 +90,7 @@ class RecurrentAutoencoder(OurModule):
         return ACTIVATIONS[self.output_activation](x.reshape(x.shape[0], -1))
 
     def _states(
-        self, layers: nnx.List, x: Array, key: Array | None, dropout: Array | float
+        self, layers: nnx.List[Any], x: Array, key: Array | None, dropout: Array | float
     ) -> Array:
         for i, layer in enumerate(layers):
             x = self.dropped(layer(x), i, key, dropout)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,7 +18,7 @@ from skae.core.networks.binding import bind, skeleton
 
 
 @contextmanager
-def _naming(network: Callable) -> Iterator[None]:
+def _naming(network: Callable[..., Any]) -> Iterator[None]:
     """Say of an error that the user's module is at fault."""
     try:
         yield
@@ -28,7 +29,7 @@ def _naming(network: Callable) -> Iterator[None]:
 
 
 @lru_cache(maxsize=128)
-def width_of_code(network: Callable, n_features: int, bottleneck: str) -> int:
+def width_of_code(network: Callable[..., Any], n_features: int, bottleneck: str) -> int:
     """Width of the codes of a user's module, which is checked on the way."""
     config = NetworkConfig(
         n_features, (), 1, (), "identity", "identity", network=network
@@ -105,7 +106,9 @@ def table(config: NetworkConfig) -> list[Layer]:
     ]
 
 
-def config_of(network: Callable, n_features: int, bottleneck: str) -> NetworkConfig:
+def config_of(
+    network: Callable[..., Any], n_features: int, bottleneck: str
+) -> NetworkConfig:
     """Architecture of a user's module, whose sizes are its own affair."""
     return NetworkConfig(
         n_features,
