@@ -266,11 +266,12 @@ class AutoencoderOutlierDetector(
     calibration_scores_ : ndarray
         Sorted scores behind ``p_values``, at most 10,000.
     history_ : dict of str to list of float
-        "loss", "validation_loss" (empty if no rows are held out) and
-        "epoch_seconds" for each epoch of the first network. Losses are taken under
-        the corruption; the validation loss without penalties and dropout.
+        "loss", "validation_loss" (empty if no rows are held out, NaN for single
+        epochs without) and "epoch_seconds" for each epoch of the first network, at
+        most the latest 10,000. Losses are taken under the corruption; the validation
+        loss without penalties and dropout.
     n_iter_ : int
-        Epochs run by the first network.
+        Epochs in ``history_``.
     n_parameters_ : int
         Weights and biases of all networks.
     n_features_in_ : int
@@ -479,7 +480,9 @@ class AutoencoderOutlierDetector(
             Weights >= 0 of the rows. Rows of weight 0 are left out.
         X_val : array-like of shape (n_validation, n_features), default=None
             Rows to hold out instead of a part of ``X``, at least 20 (fewer are not
-            used, with a warning).
+            used, with a warning). A Pipeline passes them through the steps in front
+            with ``transform_input=["X_val"]``, ``set_fit_request(X_val=True)`` and
+            metadata routing enabled.
 
         Returns
         -------

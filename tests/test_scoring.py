@@ -10,7 +10,7 @@ from skae import AutoencoderOutlierDetector
 from skae.core import ball, blocks, gaussian, model, networks
 from skae.core.config import NetworkConfig
 from skae.core.scores import SCORES
-from skae.core.views import CODES
+from skae.core.views import CODES, REPRESENTATION
 from tests.helpers import bottleneck_for, slow_but
 
 
@@ -271,3 +271,51 @@ def test_every_thread_computes_on_the_device_asked_for(n_rows, small, monkeypatc
     detector.set_params(device="cpu").score_samples(X)
     assert {device for device, _ in seen} == {jax.devices("cpu")[0]}
     assert (threading.get_ident() in {ident for _, ident in seen}) == (n_rows == 3)
+
+
+def random_network(rng):
+    """Any architecture of ours: sizes, shape of rows, activation."""
+    network = str(rng.choice(["dense", "conv", "recurrent"]))
+    shape = None
+    n_features = int(rng.integers(1, 60))
+    if network != "dense":
+        n_steps, n_channels = map(int, rng.integers((3, 1), (24, 4)))
+        shape, n_features = (n_steps, n_channels), n_steps * n_channels
+    sizes = tuple(map(int, rng.integers(1, 40, size=rng.integers(1, 3))))
+    latent_dim, activation = int(rng.integers(1, 20)), str(rng.choice(["relu", "tanh"]))
+    return NetworkConfig(
+        n_features,
+        sizes,
+        latent_dim,
+        sizes[::-1],
+        activation,
+        "identity",
+        network=network,
+        input_shape=shape,
+    )
+
+
+@pytest.mark.parametrize("part", slow_but([0], range(40)))
+def test_random_networks_give_the_same_bits_at_any_place(part):
+    """Five untrained architectures each; rows alone, and starting anywhere."""
+    rng = np.random.default_rng(part)
+    found = 0
+    while found < 5:
+        network = random_network(rng)
+        if networks.refusal(network):
+            continue
+        found += 1
+        params = networks.init(rng, config=network)
+        X = rng.normal(size=(1500, network.n_features)).astype(np.float32)
+        around = ball.fit(X[:50], np.ones(50))
+
+        def of(rows, network=network, params=params, around=around):
+            return blocks.apply(REPRESENTATION, rows, params, around, network=network)
+
+        whole = of(X)
+        start, length = int(rng.integers(1, 600)), int(rng.integers(2, 900))
+        np.testing.assert_array_equal(
+            of(X[start : start + length]), whole[start : start + length]
+        )
+        for row in rng.integers(0, 1500, size=20):
+            np.testing.assert_array_equal(of(X[row : row + 1])[0], whole[row])
