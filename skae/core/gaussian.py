@@ -25,6 +25,10 @@ RIDGE = 1e-2
 
 TINY = 1e-30
 
+# What rows are divided by is at least this. Compilers may multiply it by the scale that
+# rows were divided by before, of at least 1e-12: both together are a normal float32.
+LEAST = 1e-25
+
 # Rows that statistics are estimated from, at most, and numbers in them (in float64
 # they take 128 MB).
 MAX_ROWS = 20_000
@@ -43,7 +47,7 @@ def root_mean_square(x: Array, observed: Array | None = None) -> Array:
         n_observed = jnp.sum(observed, axis=-1, dtype=x.dtype)
         x = jnp.where(observed, x, 0.0)
         return root_mean_square(x) * jnp.sqrt(x.shape[-1] / n_observed)
-    largest = jnp.maximum(jnp.max(jnp.abs(x), axis=-1, keepdims=True), TINY)
+    largest = jnp.maximum(jnp.max(jnp.abs(x), axis=-1, keepdims=True), LEAST)
     return largest[..., 0] * jnp.sqrt(jnp.mean(jnp.square(x / largest), axis=-1))
 
 
@@ -210,7 +214,7 @@ def _start(v: Any, free: Any, gaussian: Statistics) -> tuple[Any, ...]:
 def complete(v: Array, observed: Array, gaussian: Statistics) -> Array:
     """Centred rows with the likeliest values in place of the missing cells."""
     largest = jnp.max(jnp.where(observed, jnp.abs(v), 0.0), axis=-1, keepdims=True)
-    largest = jnp.maximum(largest, TINY)
+    largest = jnp.maximum(largest, LEAST)
     free = (~observed).astype(v.dtype)
     start = _start(jnp.where(observed, v / largest, 0.0), free, gaussian)
 
