@@ -28,6 +28,10 @@ NOISE = 1e-12
 
 TINY = 1e-30
 
+# What rows are divided by is at least this. Compilers may multiply it by the scale that
+# rows were divided by before, of at least 1e-12: both together are a normal float32.
+LEAST = 1e-25
+
 # Rows that statistics are estimated from, at most, and numbers in them (in float64
 # they take 128 MB).
 MAX_ROWS = 20_000
@@ -46,7 +50,7 @@ def root_mean_square(x: Array, observed: Array | None = None) -> Array:
         n_observed = jnp.sum(observed, axis=-1, dtype=x.dtype)
         x = jnp.where(observed, x, 0.0)
         return root_mean_square(x) * jnp.sqrt(x.shape[-1] / n_observed)
-    largest = jnp.maximum(jnp.max(jnp.abs(x), axis=-1, keepdims=True), TINY)
+    largest = jnp.maximum(jnp.max(jnp.abs(x), axis=-1, keepdims=True), LEAST)
     return largest[..., 0] * jnp.sqrt(jnp.mean(jnp.square(x / largest), axis=-1))
 
 
@@ -226,7 +230,7 @@ def complete(v: Array, observed: Array, gaussian: Statistics) -> Array:
     """Centred rows with the likeliest values in place of the missing cells."""
     gaussian = _in_units(gaussian, jnp)
     largest = jnp.max(jnp.where(observed, jnp.abs(v), 0.0), axis=-1, keepdims=True)
-    largest = jnp.maximum(largest, TINY)
+    largest = jnp.maximum(largest, LEAST)
     free = (~observed).astype(v.dtype)
     start = _start(jnp.where(observed, v / largest, 0.0), free, gaussian)
 
