@@ -922,8 +922,9 @@ class AutoencoderOutlierDetector(
         flax.nnx.Module
             With ``encode``, which returns codes (a variational one means beside the
             logits of variances), and ``decode``; float32, with its own weights. It sees
-            rows as they are: the detector pulls rows outside of the ball of the
-            training rows onto it first. A module of yours is as its ``eval()`` leaves
+            rows as they are: the detector first takes off ``statistics_["shift"]``,
+            where columns far from zero have one, and pulls rows outside of the ball of
+            the training rows onto it. A module of yours is as its ``eval()`` leaves
             it: call ``train()`` for dropout.
 
         Examples

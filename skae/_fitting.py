@@ -92,14 +92,15 @@ def fit(
 def shift_of(estimator: Any, plan: Plan, rows: Rows, *, is_first: bool) -> Statistics:
     """How far rows are shifted before they are cast: as far as the network knows them.
 
-    The first rows of all say how far, and whether they are fit to train on.
+    The first rows of all say how far, and whether they are fit to train on. A loss that
+    is defined for some values alone needs them as they are.
     """
     if not is_first:
         kept = estimator.statistics_
         return {spread.SHIFT: kept[spread.SHIFT]} if spread.SHIFT in kept else {}
     found = spread.measure(rows)
     _warn_of_spread(estimator, found.scale)
-    return spread.shift_of(found, plan)
+    return {} if LOSSES[plan.training.loss].domain else spread.shift_of(found)
 
 
 def check_values(loss: str, X: Any, name: str) -> None:

@@ -13,7 +13,6 @@ from sklearn.preprocessing import StandardScaler
 from skae.core import batching, spread
 from skae.core.batching import Rows
 from skae.io import load, save, to_onnx
-from tests.helpers import plan
 
 OFFSETS = np.array([1.7e9, 0.0, -3e8])
 
@@ -111,7 +110,7 @@ def test_shifted_columns_are_near_zero_and_others_as_they_are(
     X = (center + scale * rng.normal(size=(50, 2))).astype(dtype)
     X[1:][rng.random((49, 2)) < share] = np.nan
     found = spread.measure(Rows(X, np.ones(50)))
-    shift = spread.shift_of(found, plan())
+    shift = spread.shift_of(found)
     rows = batching.take(spread.shifted(X, shift), slice(None))
     unit = np.where(found.scale > 0, found.scale, 1.0)
     assert (np.abs(np.nanmean(rows, axis=0)) <= 2 * spread.FAR * unit).all()
@@ -132,7 +131,7 @@ def test_few_columns_need_a_shift():
         np.array([[0.0, -1e300], [1.0, 1e300]]),
     ):
         found = spread.measure(Rows(np.asarray(X, float), np.ones(len(X))))
-        assert spread.shift_of(found, plan()) == {}
+        assert spread.shift_of(found) == {}
 
 
 def test_a_loss_for_some_values_gets_them_as_they_are(small):

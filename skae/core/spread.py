@@ -11,9 +11,7 @@ import numpy as np
 
 from skae.core import batching, gaussian
 from skae.core.batching import Rows, Shifted
-from skae.core.config import Plan
 from skae.core.gaussian import Statistics
-from skae.core.losses import LOSSES
 
 # What the shift is called among the statistics. Detectors without one have no shift.
 SHIFT = "shift"
@@ -56,14 +54,11 @@ def measure(rows: Rows) -> Spread:
     return Spread(center, np.where(is_constant, 0.0, scale))
 
 
-def shift_of(spread: Spread, plan: Plan) -> Statistics:
-    """Return the shift as a statistic, of shape (1, d); nothing if no column needs one.
-
-    A loss that is defined for some values alone needs the values as they are.
-    """
+def shift_of(spread: Spread) -> Statistics:
+    """Return the shift as a statistic of shape (1, d); nothing if none is needed."""
     unit = np.where(spread.scale > 0, spread.scale, 1.0)
     is_far = np.isfinite(spread.center) & (np.abs(spread.center) > FAR * unit)
-    if LOSSES[plan.training.loss].domain is not None or not is_far.any():
+    if not is_far.any():
         return {}
     return {SHIFT: np.where(is_far, spread.center, 0.0)[None]}
 
