@@ -1,7 +1,5 @@
 """What ``fit`` does: split, train every network, measure, set the threshold."""
 
-import sys
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
@@ -12,6 +10,16 @@ from sklearn.exceptions import ConvergenceWarning
 from skae import thresholds
 from skae._callbacks import EpochReporter, inside_search
 from skae._validation import generator_of
+from skae._warnings import (
+    warn,
+    warn_of_collapse,
+    warn_of_ending,
+    warn_of_far,
+    warn_of_few,
+    warn_of_lost,
+    warn_of_spread,
+    warn_of_zeros_and_ones,
+)
 from skae.core import fitting, splitting, spread
 from skae.core.batching import Rows
 from skae.core.config import Plan
@@ -25,15 +33,6 @@ from skae.core.splitting import Split
 
 # Share of new normal rows below the threshold with contamination="auto".
 AUTO_FALSE_ALARMS = 0.05
-
-# Share of the rows of X_val outside of the ball of X from which on users are warned.
-FAR_SHARE = 0.9
-
-# A network is lost whose squared errors are so many times the squares of the rows.
-LOST = 1e3
-
-# Spread of columns, in raw units, outside of which users are warned.
-SPREAD = (0.01, 100.0)
 
 
 def fit(
@@ -49,27 +48,20 @@ def fit(
 
     ``reported`` holds X, y and metadata as callbacks shall see them.
     """
-    rows = Rows(X, sample_weight)
-    if not sample_weight.all():
-        rows = rows.select(np.flatnonzero(sample_weight))
-        if rows.X.shape[0] < 2:
-            raise ValueError(
-                "sample_weight must leave at least 2 rows of positive weight. Got 1."
-            )
+    rows = _of_some_weight(X, sample_weight)
     check_values(plan.training.loss, X, "X")
     if X_val is not None:
         check_values(plan.training.loss, X_val, "X_val")
-        _warn_of_few(X_val)
-    _warn_of_zeros_and_ones(reported["y"])
+        warn_of_few(X_val)
+    warn_of_zeros_and_ones(reported["y"])
     continued_by = "warm_start=True" if estimator.warm_start else None
     seeds, previous = seeds_and_previous(estimator, plan, continued_by)
     shift = shift_of(estimator, plan, rows, is_first=previous[0] is None)
     rows = Rows(spread.shifted(rows.X, shift), rows.weight)
-    if X_val is not None:
-        X_val = spread.shifted(X_val, shift)
+    X_val = None if X_val is None else spread.shifted(X_val, shift)
     split = splitting.split_rows(plan, rows, X_val, seed=seeds[0])
     if X_val is not None and split.held_out is not None:
-        _warn_of_far(X_val, split.sample.ball)
+        warn_of_far(X_val, split.sample.ball)
     make = partial(
         attributes,
         plan,
@@ -84,9 +76,22 @@ def fit(
     reporter = EpochReporter(estimator, reported, n_epochs * (len(seeds) - 1))
     members = _train(estimator, plan, split, seeds, previous, make, reporter, n_epochs)
     fitted = make(members, is_last=True)
-    warn_if_lost(fitted, members)
+    warn_of_lost(fitted, members)
     reporter.end(fitted)
     return fitted
+
+
+def _of_some_weight(X: Any, sample_weight: np.ndarray) -> Rows:
+    """Rows whose weight is not 0, of which there must be two."""
+    rows = Rows(X, sample_weight)
+    if sample_weight.all():
+        return rows
+    rows = rows.select(np.flatnonzero(sample_weight))
+    if rows.X.shape[0] < 2:
+        raise ValueError(
+            "sample_weight must leave at least 2 rows of positive weight. Got 1."
+        )
+    return rows
 
 
 def shift_of(estimator: Any, plan: Plan, rows: Rows, *, is_first: bool) -> Statistics:
@@ -99,7 +104,7 @@ def shift_of(estimator: Any, plan: Plan, rows: Rows, *, is_first: bool) -> Stati
         kept = estimator.statistics_
         return {spread.SHIFT: kept[spread.SHIFT]} if spread.SHIFT in kept else {}
     found = spread.measure(rows)
-    _warn_of_spread(estimator, found.scale)
+    warn_of_spread(estimator, found.scale)
     return {} if LOSSES[plan.training.loss].domain else spread.shift_of(found)
 
 
@@ -206,7 +211,7 @@ def attributes(
     """
     model = fitting.fitted_model(plan, split, members)
     if is_last and has_collapsed(model, split.sample):
-        _warn_of_collapse(plan.hyper.beta)
+        warn_of_collapse(plan.hyper.beta)
     calibration = split.held_out or rows
     scores = None
     if is_last and fitting.needs_folds(plan, split):
@@ -251,7 +256,7 @@ def _cross_fitted(
     except KeyboardInterrupt:
         if inside_search():
             raise
-        _warn(
+        warn(
             "The fit was interrupted while rows were scored by networks that have not "
             "seen them. Threshold and p-values rest on scores of training rows, so "
             "that more new rows are flagged: calibrate on rows of your own.",
@@ -262,108 +267,6 @@ def _cross_fitted(
     # Other networks may restore rows better, where nothing but luck tells them apart.
     high, low = np.median(scores), np.median(score_rows(model, rows.X))
     return model, scores if high <= low else scores - high + low
-
-
-def _warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the user's code that led here."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].startswith(
-        ("skae.", "sklearn.")
-    ):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
-
-
-def _warn_of_zeros_and_ones(y: Any) -> None:
-    """Warn of labels that a search would take the wrong way round."""
-    if y is None or not inside_search():
-        return
-    labels = np.asarray(y)
-    is_number = labels.dtype.kind in "biuf"
-    if is_number and set(np.unique(labels).tolist()) == {0, 1}:
-        _warn(
-            "y holds 0 and 1. Scorers take +1 for inliers and -1 for outliers: where 1 "
-            "marks outliers, pass np.where(y == 1, -1, 1)."
-        )
-
-
-def _warn_of_few(X_val: Any) -> None:
-    if X_val.shape[0] < splitting.MIN_HELD_OUT:
-        _warn(
-            f"X_val has {X_val.shape[0]} rows, fewer than the {splitting.MIN_HELD_OUT} "
-            "that a threshold needs. It is not used."
-        )
-
-
-def _warn_of_far(X_val: Any, around: Statistics) -> None:
-    """Warn of rows held out that are nowhere near those that train."""
-    n_far, n_seen = splitting.count_outside(X_val, around)
-    if n_far > FAR_SHARE * n_seen:
-        _warn(
-            f"{n_far} of {n_seen} rows of X_val are farther from the mean than any row "
-            "of X. Was X_val left unscaled? In a Pipeline, transform_input=['X_val'] "
-            "passes it through the steps in front."
-        )
-
-
-def _warn_of_spread(estimator: Any, scale: np.ndarray) -> None:
-    """Warn of columns that vary, but too little or too much to train on."""
-    names = getattr(estimator, "feature_names_in_", range(len(scale)))
-    is_narrow = (scale > 0) & (scale < SPREAD[0])
-    outside = np.flatnonzero(is_narrow | (scale > SPREAD[1]))
-    if len(outside):
-        first = outside[0]
-        more = f" (and {len(outside) - 1} more)" if len(outside) > 1 else ""
-        _warn(
-            f"Column {names[first]}{more} has standard "
-            f"deviation {scale[first]:.3g}, outside {SPREAD[0]} to {SPREAD[1]}. "
-            "Training needs columns of similar scale: put a StandardScaler in front."
-        )
-
-
-def warn_if_lost(fitted: dict[str, Any], members: list[Member]) -> None:
-    """Warn of a network that restores rows far worse than zeros would."""
-    if all(member.ending == "diverged" for member in members):
-        return
-    found = fitted["statistics_"]
-    center, scale = (found[name][0].astype(np.float64) for name in ("center", "scale"))
-    # Others have their own warning.
-    fit_to_train = (scale >= SPREAD[0]) & (scale <= SPREAD[1])
-    squares = (np.square(center) + np.square(scale))[fit_to_train].sum()
-    errors = found["feature_error"][:, fit_to_train].sum(axis=1).max()
-    if errors > LOST * squares:
-        _warn(
-            "The network restores rows far worse than zeros would: squared errors are "
-            f"{errors / squares:.2g} times theirs. A smaller learning_rate, scaled "
-            "columns or a longer training may help.",
-            ConvergenceWarning,
-        )
-
-
-def _warn_of_collapse(beta: float) -> None:
-    _warn(
-        "The posterior has collapsed: no unit of the variational code tells the "
-        "decoder anything of the rows, which are all restored as the mean. A beta "
-        f"smaller than {beta:g} or a longer training may help.",
-        ConvergenceWarning,
-    )
-
-
-def warn_of_ending(ending: str) -> None:
-    """Warn of a training that did not end as it should; in a search, stop."""
-    if ending == "diverged":
-        _warn(
-            "Training diverged: the loss was not finite. The last finite weights are "
-            "kept. A smaller learning_rate or scaled columns may help.",
-            ConvergenceWarning,
-        )
-    if ending == "interrupted":
-        if inside_search():
-            raise KeyboardInterrupt
-        _warn(
-            "Training was interrupted. The best weights so far are kept.",
-            ConvergenceWarning,
-        )
 
 
 def _log_epoch(history: History, n_epochs: int, verbose: int) -> None:

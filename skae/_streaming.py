@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from skae import _fitting
+from skae._warnings import warn_of_ending, warn_of_lost
 from skae.core import fitting, memory, reservoir, splitting, spread
 from skae.core.batching import Rows
 from skae.core.config import Plan
@@ -41,7 +42,7 @@ def partial_fit(
             for seed, start in zip(seeds[1:], previous, strict=True)
         ]
         for member in members:
-            _fitting.warn_of_ending(member.ending)
+            warn_of_ending(member.ending)
     if len(held_out.X) >= MIN_HELD_OUT:
         split = split._replace(held_out=held_out.rows)
     attributes = _fitting.attributes(
@@ -54,7 +55,7 @@ def partial_fit(
         contamination=estimator.contamination,
         keeps_optimizer=True,
     )
-    _fitting.warn_if_lost(attributes, members)
+    warn_of_lost(attributes, members)
     return attributes | {"_stream": _as_arrays(sample, held_out)}
 
 

@@ -185,6 +185,7 @@ SHELL = {
         "splitting",
         "spread",
     },
+    "skae._warnings": {"fitting", "gaussian", "splitting"},
     "skae.io._contents": {"checking"},
     "skae.io._onnx": {"bottlenecks", "networks", "scores"},
     "skae.io._onnx_graph": {
