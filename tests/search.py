@@ -76,8 +76,11 @@ class Fitted:
     @property
     def ball(self):
         """Centre, unit and radius of the training rows."""
-        names = ("center", "scale", "radius")
-        return (self.detector.statistics_[n][0].astype(float) for n in names)
+        found = self.detector.statistics_
+        center, scale, radius = (
+            found[name][0].astype(float) for name in ("center", "scale", "radius")
+        )
+        return center + found.get("shift", [0.0])[0], scale, radius
 
     def _rows(self):
         case, d = self.case, self.case["n_features"]
@@ -154,8 +157,8 @@ def scores_fall_beyond_the_ball(fitted):
     center, scale, radius = fitted.ball
     rng = np.random.default_rng(fitted.case["seed"])
     usual = np.median(np.abs(fitted.detector.calibration_scores_))
-    # Columns of a large mean stay: float32 does not resolve them.
-    moves = scale > 1e-6 * np.abs(center)
+    # Columns of a very large mean stay: float64 does not resolve them.
+    moves = scale > 1e-12 * np.abs(center)
     inner = fitted.X[~np.isnan(fitted.X).any(axis=1)][:1]
     for start, gap in [(center, 1.01), *((row, 1e3) for row in inner)]:
         reach = np.sqrt(np.mean(((start - center) / scale) ** 2))
@@ -176,13 +179,14 @@ def scores_fall_beyond_the_ball(fitted):
 def far_rows_are_outliers(fitted):
     """A cell that is a million deviations away makes a row worse than all in training.
 
-    Where columns count in deviations, and float32 resolves them.
+    Where columns count in deviations, and numbers resolve them.
     """
     X, detector = fitted.X, fitted.detector
     if fitted.case["anomaly_score"] in ("reconstruction", "joint", "latent", "elbo"):
         return
     spread, center = np.nanstd(X, axis=0), np.nanmean(np.abs(X), axis=0)
-    is_resolved = (spread > 1e-6 * center) & (spread > 1e-12)
+    digits = 1e-6 if fitted.case["container"] == "float32" else 1e-12
+    is_resolved = (spread > digits * center) & (spread > 1e-12)
     columns = np.flatnonzero(is_resolved & (spread * 1e6 < LARGEST))
     lowest = detector.score_samples(X).min()
     for column in columns:
