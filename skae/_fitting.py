@@ -30,6 +30,7 @@ from skae.core.losses import LOSSES
 from skae.core.model import Model, has_collapsed, score_rows, unstack
 from skae.core.sample import Sample
 from skae.core.splitting import Split
+from skae.core.spread import Spread
 
 # Share of new normal rows below the threshold with contamination="auto".
 AUTO_FALSE_ALARMS = 0.05
@@ -56,10 +57,12 @@ def fit(
     warn_of_zeros_and_ones(reported["y"])
     continued_by = "warm_start=True" if estimator.warm_start else None
     seeds, previous = seeds_and_previous(estimator, plan, continued_by)
-    shift = shift_of(estimator, plan, rows, is_first=previous[0] is None)
+    found = spread.measure(rows) if previous[0] is None else None
+    shift = shift_of(estimator, plan, found)
     rows = Rows(spread.shifted(rows.X, shift), rows.weight)
     X_val = None if X_val is None else spread.shifted(X_val, shift)
     split = splitting.split_rows(plan, rows, X_val, seed=seeds[0])
+    warn_of_spread(estimator, found, split)
     if X_val is not None and split.held_out is not None:
         warn_of_far(X_val, split.sample.ball)
     make = partial(
@@ -94,17 +97,16 @@ def _of_some_weight(X: Any, sample_weight: np.ndarray) -> Rows:
     return rows
 
 
-def shift_of(estimator: Any, plan: Plan, rows: Rows, *, is_first: bool) -> Statistics:
-    """How far rows are shifted before they are cast: as far as the network knows them.
+def shift_of(estimator: Any, plan: Plan, found: Spread | None) -> Statistics:
+    """How far rows are shifted before they are cast to float32.
 
-    The first rows of all say how far, and whether they are fit to train on. A loss that
-    is defined for some values alone needs them as they are.
+    ``found`` is what the first rows of all say, None where a network goes on, which
+    knows rows by the shift that they had. A loss that is defined for some values alone
+    needs them as they are.
     """
-    if not is_first:
+    if found is None:
         kept = estimator.statistics_
         return {spread.SHIFT: kept[spread.SHIFT]} if spread.SHIFT in kept else {}
-    found = spread.measure(rows)
-    warn_of_spread(estimator, found.scale)
     return {} if LOSSES[plan.training.loss].domain else spread.shift_of(found)
 
 

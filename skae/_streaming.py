@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skae import _fitting
-from skae._warnings import warn_of_ending, warn_of_lost
+from skae._warnings import warn_of_ending, warn_of_lost, warn_of_spread
 from skae.core import fitting, memory, reservoir, splitting, spread
 from skae.core.batching import Rows
 from skae.core.config import Plan
@@ -29,11 +29,12 @@ def partial_fit(
     seeds, previous = _fitting.seeds_and_previous(estimator, plan, "partial_fit")
     stream = getattr(estimator, "_stream", None)
     _check_enough(rows, stream, previous)
-    is_first = previous[0] is None
-    shift = _fitting.shift_of(estimator, plan, rows, is_first=is_first)
+    found = spread.measure(rows) if previous[0] is None else None
+    shift = _fitting.shift_of(estimator, plan, found)
     rows = Rows(spread.shifted(rows.X, shift), rows.weight)
     sample, held_out, train = _deal(rows, plan, stream, seeds[0])
     split = splitting.split_stream(plan, train, sample.rows)
+    warn_of_spread(estimator, found, split)
     members: list[Any] = previous
     n_seen = sample.n_seen + held_out.n_seen
     if train.X.shape[0]:

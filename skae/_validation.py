@@ -140,13 +140,13 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
     if sample_weight is None:
         # All the same: one number in memory.
         return np.broadcast_to(1.0, X.shape[0])
-    if np.ndim(sample_weight) != 1:
-        raise ValueError(
-            f"sample_weight must be 1D array. Got {np.ndim(sample_weight)}D array."
-        )
+    if np.isscalar(sample_weight):
+        raise ValueError(f"sample_weight must be 1D array. Got {sample_weight!r}.")
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
+    if weight.ndim != 1:
+        raise ValueError(f"sample_weight must be 1D array. Got {weight.ndim}D array.")
     if len(weight) != X.shape[0]:
         raise ValueError(
             f"sample_weight must have a weight for each of the {X.shape[0]} rows. "

@@ -11,6 +11,8 @@ from skae._callbacks import inside_search
 from skae.core import splitting
 from skae.core.fitting import Member
 from skae.core.gaussian import Statistics
+from skae.core.splitting import Split
+from skae.core.spread import Spread
 
 # Share of the rows of X_val outside of the ball of X from which on users are warned.
 FAR_SHARE = 0.9
@@ -65,12 +67,19 @@ def warn_of_far(X_val: Any, around: Statistics) -> None:
         )
 
 
-def warn_of_spread(estimator: Any, scale: np.ndarray) -> None:
-    """Warn of columns that vary, but too little or too much to train on."""
-    names = getattr(estimator, "feature_names_in_", range(len(scale)))
+def warn_of_spread(estimator: Any, found: Spread | None, split: Split) -> None:
+    """Warn of columns that vary, but too little or too much to train on.
+
+    What one gross value spreads is no matter of scale: it may be left out.
+    """
+    if found is None:
+        return
+    scale = found.scale
     is_narrow = (scale > 0) & (scale < SPREAD[0])
-    outside = np.flatnonzero(is_narrow | (scale > SPREAD[1]))
+    is_wide = np.minimum(scale, split.sample.ball["scale"]) > SPREAD[1]
+    outside = np.flatnonzero(is_narrow | is_wide)
     if len(outside):
+        names = getattr(estimator, "feature_names_in_", range(len(scale)))
         first = outside[0]
         more = f" (and {len(outside) - 1} more)" if len(outside) > 1 else ""
         warn(
@@ -86,11 +95,11 @@ def warn_of_lost(fitted: dict[str, Any], members: list[Member]) -> None:
         return
     found = fitted["statistics_"]
     center, scale = (found[name][0].astype(np.float64) for name in ("center", "scale"))
-    # Others have their own warning.
-    fit_to_train = (scale >= SPREAD[0]) & (scale <= SPREAD[1])
-    squares = (np.square(center) + np.square(scale))[fit_to_train].sum()
-    errors = found["feature_error"][:, fit_to_train].sum(axis=1).max()
-    if errors > LOST * squares:
+    is_of_odd_scale = scale.min() < SPREAD[0] or scale.max() > SPREAD[1]
+    squares = np.sum(np.square(center) + np.square(scale))
+    errors = found["feature_error"].sum(axis=1).max()
+    # Columns of odd scale have a warning of their own.
+    if errors > LOST * squares and not is_of_odd_scale:
         warn(
             "The network restores rows far worse than zeros would: squared errors are "
             f"{errors / squares:.2g} times theirs. A smaller learning_rate, scaled "

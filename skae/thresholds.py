@@ -29,6 +29,9 @@ __all__ = [
 
 MAX_CALIBRATION_SCORES = 10_000
 
+# Scores from which on the lowest one is compared with the others.
+FEW = 10
+
 
 CONTAMINATION = Float("(0, 0.5]")
 
@@ -85,7 +88,9 @@ def expected_offset(
     The score at position ``false_positive_rate * (n + 1)`` of the sorted scores,
     between neighbours by interpolation: of n + 1 exchangeable rows, each is the k-th
     lowest with the same probability. Unlike :func:`conformal_offset`, which bounds the
-    rate, it takes any number of scores; below ``1 / (n + 1)`` it is the lowest.
+    rate, it takes any number of scores; below ``1 / (n + 1)`` it is the lowest. Of ten
+    scores or more, the lowest counts as no further below the second than that is below
+    the median: one gross row among few would set the threshold.
 
     Parameters
     ----------
@@ -117,8 +122,16 @@ def expected_offset(
     )
     weight = check_sample_weight(sample_weight, scores)
     if (weight == weight[0]).all():
+        scores = _without_gross_lowest(np.sort(scores))
         return float(np.quantile(scores, false_positive_rate, method="weibull"))
     return _weighted_quantile(scores, false_positive_rate, weight)
+
+
+def _without_gross_lowest(scores: np.ndarray) -> np.ndarray:
+    """Sorted scores, the lowest of which is near the others, where they are some."""
+    if len(scores) >= FEW and np.isfinite(scores[1]):
+        scores[0] = max(scores[0], 2 * scores[1] - np.median(scores))
+    return scores
 
 
 def conformal_offset(scores: ArrayLike, false_positive_rate: float) -> float:

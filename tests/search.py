@@ -51,6 +51,8 @@ class Fitted:
     def __init__(self, case):
         self.case = case
         X = with_gaps(case, table(case, case["n_rows"], 0), 0)
+        if case["container"] == "float32":
+            X = CONTAINERS["float32"](X).astype(np.float64)
         weight = WEIGHTS[case["weight"]](np.random.default_rng(case["seed"]), len(X))
         self.X, self.weight = FAULTS[case["fault"]](X, weight)
         self.detector = self.fit()

@@ -185,7 +185,7 @@ SHELL = {
         "splitting",
         "spread",
     },
-    "skae._warnings": {"fitting", "gaussian", "splitting"},
+    "skae._warnings": {"fitting", "gaussian", "splitting", "spread"},
     "skae.io._contents": {"checking"},
     "skae.io._onnx": {"bottlenecks", "networks", "scores"},
     "skae.io._onnx_graph": {

@@ -484,4 +484,4 @@ def test_early_stopping_waits_for_the_prior(bottleneck, blobs, small):
 def test_plain_detectors_say_why_they_do_not_sample(small):
     with pytest.raises(AttributeError) as caught:
         small().sample(3)
-    assert "Got 'plain'" in str(caught.value.__cause__)
+    assert "Got 'plain'" in str(caught.value)

@@ -591,6 +591,7 @@ def test_wrong_width_and_unfitted_use_are_refused(blobs, small):
         (-np.ones(300), "Negative values in sample_weight"),
         (np.ones(299), "sample_weight .* the 300 rows. Got 299"),
         (np.ones((300, 1)), "1D array"),
+        (2.0, r"must be 1D array\. Got 2\.0"),
         (np.full(300, np.nan), "NaN"),
         (np.eye(300)[7], "at least 2 rows of positive weight. Got 1"),
     ],

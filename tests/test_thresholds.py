@@ -139,6 +139,16 @@ def test_new_rows_are_flagged_at_the_expected_rate():
         assert np.mean(offsets) == pytest.approx(0.05, abs=0.006)
 
 
+@pytest.mark.parametrize("n_scores", [20, 25, 38, 100])
+def test_one_gross_row_does_not_set_the_threshold(n_scores):
+    scores = np.random.default_rng(n_scores).normal(size=n_scores)
+    scores[3] = -1e6
+    assert thresholds.expected_offset(scores, 0.05) > -6
+    assert scores[3] == -1e6
+    scores[3] = -np.inf
+    assert not np.isnan(thresholds.expected_offset(scores, 0.05))
+
+
 def test_weights_of_an_expected_rate_count_like_repeated_rows():
     scores, weight = np.array([3.0, 1.0, 2.0]), [1, 8, 1]
     assert thresholds.expected_offset(scores, 0.85, weight) == 2.0
