@@ -952,15 +952,17 @@ class AutoencoderOutlierDetector(
     ) -> Any:
         masks = self.missing == "mask"
         try:
-            X = validate_data(
-                self,
-                X,
-                reset=reset,
-                accept_sparse="csr",
-                dtype=[np.float64, np.float32],
-                ensure_all_finite="allow-nan" if masks else True,
-                ensure_min_samples=min_rows or (2 if reset else 1),
-            )
+            # scikit-learn sums the cells, which may overflow in float32.
+            with np.errstate(over="ignore", invalid="ignore"):
+                X = validate_data(
+                    self,
+                    X,
+                    reset=reset,
+                    accept_sparse="csr",
+                    dtype=[np.float64, np.float32],
+                    ensure_all_finite="allow-nan" if masks else True,
+                    ensure_min_samples=min_rows or (2 if reset else 1),
+                )
         except ValueError as error:
             raise worded(error, X) from None
         if masks:

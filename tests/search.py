@@ -159,8 +159,8 @@ def scores_fall_beyond_the_ball(fitted):
     center, scale, radius = fitted.ball
     rng = np.random.default_rng(fitted.case["seed"])
     usual = np.median(np.abs(fitted.detector.calibration_scores_))
-    # Columns of a very large mean stay: float64 does not resolve them.
-    moves = scale > 1e-12 * np.abs(center)
+    # Columns of a large mean that is not shifted stay: float32 does not resolve them.
+    moves = scale > 1e-6 * np.abs(fitted.detector.statistics_["center"][0])
     inner = fitted.X[~np.isnan(fitted.X).any(axis=1)][:1]
     for start, gap in [(center, 1.01), *((row, 1e3) for row in inner)]:
         reach = np.sqrt(np.mean(((start - center) / scale) ** 2))
@@ -181,13 +181,21 @@ def scores_fall_beyond_the_ball(fitted):
 def far_rows_are_outliers(fitted):
     """A cell that is a million deviations away makes a row worse than all in training.
 
-    Where columns count in deviations, and numbers resolve them.
+    Where columns count in deviations, numbers resolve them, and no training row, which
+    may be as far, is left out or counts for next to nothing.
     """
-    X, detector = fitted.X, fitted.detector
-    if fitted.case["anomaly_score"] in ("reconstruction", "joint", "latent", "elbo"):
+    X, detector, case = fitted.X, fitted.detector, fitted.case
+    leaves_out = case["trim"] not in (0, "auto") or case["contamination"] != "auto"
+    is_in_raw_units = case["anomaly_score"] in (
+        "reconstruction",
+        "joint",
+        "latent",
+        "elbo",
+    )
+    if is_in_raw_units or leaves_out or case["weight"] in ("some zero", "far apart"):
         return
     spread, center = np.nanstd(X, axis=0), np.nanmean(np.abs(X), axis=0)
-    digits = 1e-6 if fitted.case["container"] == "float32" else 1e-12
+    digits = 1e-6 if case["container"] == "float32" else 1e-12
     is_resolved = (spread > digits * center) & (spread > 1e-12)
     columns = np.flatnonzero(is_resolved & (spread * 1e6 < LARGEST))
     lowest = detector.score_samples(X).min()

@@ -68,9 +68,12 @@ def _ball_of_observed(X: np.ndarray, weight: np.ndarray) -> Statistics:
 
 
 def _unit(scale: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """Replace the deviation of constant columns, which is rounding noise, by 1."""
+    """Replace the deviation of constant columns, which is rounding noise, by 1.
+
+    Noise above 1, of huge numbers, stays: it would reach far in units of 1.
+    """
     is_constant = (scale <= 1e-6 * np.abs(center)) | (scale < 1e-12)
-    return np.where(is_constant, 1.0, scale)
+    return np.where(is_constant, np.maximum(scale, 1.0), scale)
 
 
 def _as_ball(center: np.ndarray, scale: np.ndarray, farthest: float) -> Statistics:
