@@ -159,8 +159,10 @@ def scores_fall_beyond_the_ball(fitted):
     center, scale, radius = fitted.ball
     rng = np.random.default_rng(fitted.case["seed"])
     usual = np.median(np.abs(fitted.detector.calibration_scores_))
-    # Columns of a large mean that is not shifted stay: float32 does not resolve them.
-    moves = scale > 1e-6 * np.abs(fitted.detector.statistics_["center"][0])
+    # Columns of a large mean stay: float64 does not resolve them, or float32 does not,
+    # where they are not shifted.
+    shifted = fitted.detector.statistics_["center"][0]
+    moves = scale > np.maximum(1e-6 * np.abs(shifted), 1e-12 * np.abs(center))
     inner = fitted.X[~np.isnan(fitted.X).any(axis=1)][:1]
     for start, gap in [(center, 1.01), *((row, 1e3) for row in inner)]:
         reach = np.sqrt(np.mean(((start - center) / scale) ** 2))
