@@ -295,12 +295,12 @@ def random_network(rng):
     )
 
 
-@pytest.mark.parametrize("part", slow_but([0], range(40)))
+@pytest.mark.parametrize("part", slow_but([0], range(100)))
 def test_random_networks_give_the_same_bits_at_any_place(part):
-    """Five untrained architectures each; rows alone, and starting anywhere."""
+    """Two untrained architectures each; rows alone, and starting anywhere."""
     rng = np.random.default_rng(part)
     found = 0
-    while found < 5:
+    while found < 2:
         network = random_network(rng)
         if networks.refusal(network):
             continue
