@@ -1,23 +1,18 @@
 """Methods that are there for some parameters only, and say so where they are not."""
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any, cast
 
 
-class only_if:
+def only_if(check: Callable[[Any], None]) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a method that a check of its instance lets through.
 
     The check raises an AttributeError, whose message users see, so that ``hasattr`` is
     false. scikit-learn's ``available_if`` hides the message in the cause of its own.
     """
-
-    def __init__(self, check: Callable[[Any], None]) -> None:
-        self.check = check
-
-    def __call__(self, method: Callable[..., Any]) -> Any:
-        return _Checked(self.check, method)
+    return partial(_Checked, check)
 
 
 class _Checked:

@@ -91,19 +91,21 @@ def check_scores(scores: Any) -> np.ndarray:
 
 
 def worded(error: ValueError, X: Any) -> ValueError:
-    """Return the error of a table that scikit-learn refuses, with what helps here."""
-    message = str(error)
-    if message.startswith("Input X contains NaN"):
+    """Return the error of a table that scikit-learn refuses, or one that helps more."""
+    if str(error).startswith("Input X contains NaN"):
         # scikit-learn would recommend other estimators.
-        message = "Input X contains NaN. With missing='mask' these are missing cells."
-    elif message.startswith("could not convert string to float"):
-        for name, value in _texts(X):
-            message = (
-                f"Column {name!r} of X holds text, such as {value!r:.40}. Encode it "
-                "first: by a OneHotEncoder in a ColumnTransformer, say."
-            )
-            break
-    return ValueError(message)
+        return ValueError(
+            "Input X contains NaN. With missing='mask' these are missing cells."
+        )
+    is_text = str(error).startswith("could not convert string to float")
+    found = next(_texts(X), None) if is_text else None
+    if found is None:
+        return error
+    name, value = found
+    return ValueError(
+        f"Column {name!r} of X holds text, such as {value!r:.40}. Encode it first: by "
+        "a OneHotEncoder in a ColumnTransformer, say."
+    )
 
 
 def _texts(X: Any) -> Iterator[tuple[Any, Any]]:
@@ -162,5 +164,5 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
     # By the largest first, so that neither tiny nor huge weights leave float64's range;
     # what is next to nothing beside it, or would be 0 in float32, is as little.
     weight = weight / weight.max()
-    weight[weight > 0] = np.maximum(weight[weight > 0], SMALLEST_WEIGHT)
+    weight = np.where(weight > 0, np.maximum(weight, SMALLEST_WEIGHT), 0.0)
     return weight / weight[weight > 0].mean()

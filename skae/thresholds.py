@@ -78,6 +78,10 @@ def _weighted_quantile(scores: np.ndarray, share: float, weight: np.ndarray) -> 
 FALSE_POSITIVE_RATE = Float("(0, 1)")
 
 
+def _check_rate(rate: float, owner: str) -> None:
+    check_range("false_positive_rate", rate, FALSE_POSITIVE_RATE, owner)
+
+
 def expected_offset(
     scores: ArrayLike,
     false_positive_rate: float,
@@ -114,12 +118,7 @@ def expected_offset(
     4.0
     """
     scores = check_scores(scores)
-    check_range(
-        "false_positive_rate",
-        false_positive_rate,
-        FALSE_POSITIVE_RATE,
-        "expected_offset",
-    )
+    _check_rate(false_positive_rate, "expected_offset")
     weight = check_sample_weight(sample_weight, scores)
     if (weight == weight[0]).all():
         scores = _without_gross_lowest(np.sort(scores))
@@ -165,12 +164,7 @@ def conformal_offset(scores: ArrayLike, false_positive_rate: float) -> float:
     4.0
     """
     scores = np.sort(check_scores(scores))
-    check_range(
-        "false_positive_rate",
-        false_positive_rate,
-        FALSE_POSITIVE_RATE,
-        "conformal_offset",
-    )
+    _check_rate(false_positive_rate, "conformal_offset")
     # Rounding would turn 0.05 * 100 into 5.000000000000001 or 4.99999999.
     rank = int(np.floor(false_positive_rate * (len(scores) + 1) + 1e-9))
     if rank < 1:

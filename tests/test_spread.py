@@ -129,6 +129,7 @@ def test_few_columns_need_a_shift():
         2020 + rng.integers(0, 5, size=(50, 2)),
         1e-30 * rng.normal(size=(50, 2)),
         np.array([[0.0, -1e300], [1.0, 1e300]]),
+        np.array([[0.0, -1e308], [1.0, 1.2e308]]),
     ):
         found = spread.measure(Rows(np.asarray(X, float), np.ones(len(X))))
         assert spread.shift_of(found) == {}

@@ -49,6 +49,8 @@ def measure(rows: Rows) -> Spread:
         length = np.where(is_constant, 1.0, high - low)
         squared = np.nan_to_num(np.square((X - center) / length))
         scale = np.sqrt((share * squared).sum(axis=0)) * length
+    # Beyond float64's range.
+    scale = np.where(np.isinf(length), np.inf, scale)
     # Its own value leaves exactly nothing of a constant column.
     center = np.where(is_constant, high, center)
     return Spread(center, np.where(is_constant, 0.0, scale))
