@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What the commands read, show and save with, in the order of the extra.
         for package in ("rich", "pandas", "pyarrow", "matplotlib", "skops"):
             import_module(package)
+        # It takes long, and few tables need it.
+        package = "skrub"
+        if find_spec(package) is None:
+            raise ImportError(package)
     except ImportError:
         parser.error(f"this command needs {package}: pip install 'skae[cli]'")
     from rich.console import Console

@@ -1,6 +1,7 @@
 """Which columns of a table the inputs of a detector were made from."""
 
 import copy
+import functools
 import re
 from typing import Any
 
@@ -119,9 +120,29 @@ def _names_out_of_function(transformer: FunctionTransformer, names: Any) -> Any:
     raise ValueError("The function may have mixed or moved its columns.")
 
 
+def _names_by_column(
+    outputs: list[str], columns: dict[str, str], names_in: list[str], names: Any
+) -> list[str]:
+    """Names of what a transformer makes, which knows the column behind each."""
+    if len(names) != len(names_in):
+        raise ValueError("The transformer has seen other columns.")
+    given = dict(zip(names_in, names, strict=True))
+    return [f"{given[columns.get(output, output)]}_{output}" for output in outputs]
+
+
 def _forget_names(value: Any) -> None:
     if isinstance(value, BaseEstimator):
-        vars(value).pop("feature_names_in_", None)
+        names_in = vars(value).pop("feature_names_in_", None)
+        columns = vars(value).get("output_to_input_")
+        # Parts of a transformer may be met more than once.
+        if columns is not None and "get_feature_names_out" not in vars(value):
+            # skrub's transformers ignore the names that they are asked with.
+            value.get_feature_names_out = functools.partial(
+                _names_by_column,
+                list(value.get_feature_names_out()),
+                columns,
+                list(names_in),
+            )
         if isinstance(value, FunctionTransformer) and value.feature_names_out is None:
             value.feature_names_out = _names_out_of_function
         value = vars(value)

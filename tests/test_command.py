@@ -28,6 +28,7 @@ from skae import __main__ as main
 from skae._command import (
     columns,
     compare,
+    dates,
     detectors,
     numerals,
     page,
@@ -151,8 +152,11 @@ def test_rows_are_ranked_explained_and_illustrated(default_network, capsys):
     run("score", "shop.csv")
     out = capsys.readouterr().out
     assert "id: ignored, integers that only count the rows" in out
-    assert "when: ignored, dates" in out
-    assert "note: ignored, text that differs from row to row" in out
+    words = " ".join(out.split())
+    assert "used as numbers: amount, ratio, <script>alert(1)</script> -" in words
+    assert "used as categories: shop, flag -" in words
+    assert "used as dates: when (year-month-day hour:minute:second) -" in words
+    assert "used as text: note -" in words
     assert "always: ignored, the same value in all rows" in out
     assert "empty: ignored, no values" in out
     scores = pd.read_csv("shop.scores.csv")
@@ -230,6 +234,16 @@ def test_models_are_saved_and_loaded(capsys):
     assert "is no model that" in line
 
 
+def test_models_of_earlier_versions_score_as_before():
+    """Saved before dates and text were used, and units were known."""
+    golden = Path(__file__).parent / "golden"
+    known = pd.read_csv(golden / "command-1.csv", sep=";", decimal=",")
+    known.drop(columns="score").to_csv("rows.csv", sep=";", decimal=",", index=False)
+    run("score", "--load", golden / "command-1.skae", "rows.csv")
+    scores = pd.read_csv("rows.scores.csv")["score"]
+    np.testing.assert_allclose(scores, known["score"].astype(float), atol=1e-5)
+
+
 def test_contamination_is_the_share_that_is_flagged():
     mixed().to_csv("shop.csv", index=False)
     run("score", "shop.csv", "--contamination", 0.02, "--drop", "note", "amount")
@@ -247,7 +261,7 @@ def test_parquet_is_read_with_its_types(capsys):
     table.to_parquet("shop.parquet")
     run("score", "shop.parquet")
     out = capsys.readouterr().out
-    assert "when: ignored, dates" in out
+    assert "used as dates: when" in out
     assert "many: ignored" in out
     parquet = pd.read_csv("shop.scores.csv")
     table.drop(columns="many").to_csv("other.csv", index=False)
@@ -317,7 +331,7 @@ def test_a_long_file_is_scored_in_parts(monkeypatch, capsys):
     pd.testing.assert_frame_equal(pd.read_csv("shop.scores.csv"), whole)
     monkeypatch.setattr("skae._command.score.MAX_TRAIN", 400)
     capsys.readouterr()
-    run("score", "shop.csv")
+    run("score", "shop.csv", "--drop", "when", "note")
     assert "trained on 400 of 1,000 rows" in capsys.readouterr().out
     few = pd.read_csv("shop.scores.csv")
     assert len(few) == 1000
@@ -470,15 +484,43 @@ def test_samples_are_rows_in_their_order(sizes, size, seed):
     np.testing.assert_array_equal(rows.index, rows["a"])
 
 
-def test_dates_of_many_forms_are_left_out():
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("%Y-%m-%d", "year-month-day"),
+        ("%d.%m.%Y %H:%M", "day.month.year hour:minute"),
+        ("%m/%d/%y", "month/day/year"),
+        ("%d/%m/%Y", "day/month/year"),
+        ("%Y%m%d", "yearmonthday"),
+        ("%d %b %Y", "day month year"),
+        ("%Y-%m-%dT%H:%M:%S%z", "year-month-dayThour:minute:secondzone"),
+    ],
+)
+def test_dates_of_many_forms_are_read(form, words):
     days = pd.date_range("2024-01-01", periods=40, freq="36h", tz="UTC")
-    forms = ["%Y-%m-%d", "%d.%m.%Y %H:%M", "%m/%d/%y", "%Y-%m-%dT%H:%M:%S%z"]
-    for form in forms:
-        found = columns.choose(
-            pd.DataFrame({"when": days.strftime(form), "x": np.arange(40) % 7}), ".", []
-        )
-        assert found.notes == ["when: ignored, dates"]
-        assert found.numbers == ["x"]
+    table = pd.DataFrame({"when": days.strftime(form), "x": np.arange(40) % 7})
+    table.loc[7, "when"] = "unknown"
+    found = columns.choose(table, ".", [])
+    assert (found.dates, found.numbers) == (["when"], ["x"])
+    assert f"used as dates: when ({words})" in found.uses()
+    read = columns.frame(table, found, ".")["when"]
+    assert np.isnat(read[7].to_datetime64())
+    known = np.arange(40) != 7
+    expected = pd.to_datetime(days.strftime(form), format=form, utc=True)
+    assert list(read[known]) == list(expected[known].tz_convert(None))
+
+
+def test_days_come_first_where_points_part_them():
+    """All of them might be months."""
+    texts = pd.Series([f"{d:02d}.{m:02d}.2024" for d in (3, 5, 7) for m in (1, 2, 9)])
+    assert dates.format_of(texts) == "%d.%m.%Y"
+    assert dates.format_of(texts.str.replace(".", "/")) == "%m/%d/%Y"
+
+
+def test_dates_of_mixed_forms_are_read_one_by_one():
+    texts = pd.Series(["2024-01-31", "31.01.2024", "Jan 31, 2024"] * 5)
+    assert dates.format_of(texts) == dates.MIXED
+    assert dates.read(texts, dates.MIXED).nunique() == 1
 
 
 def wine(path="wine.csv"):
@@ -587,7 +629,6 @@ def test_categories_that_hold_digits_are_no_dates():
         {
             "age": ["5-10", "11-15", "16-20"] * 20,
             "part": ["1/2", "1/4", "3/4"] * 20,
-            "time": ["10:30", "11:45", "12:00"] * 20,
             "size": ["10 x 20", "20 x 30", "5 x 5"] * 20,
         }
     )
@@ -657,6 +698,17 @@ def test_values_that_training_did_not_know_are_named(capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert "shop: values unknown from training, 4 of them" in out
     assert "amount: values that are no finite numbers, 3 of them, are missing" in out
+
+
+def test_unknown_categories_are_more_abnormal(default_network):
+    rng = np.random.default_rng(0)
+    old = pd.DataFrame({"kind": rng.choice(["a", "b"], 300), "x": rng.normal(size=300)})
+    old.to_csv("old.csv", index=False)
+    new = pd.DataFrame({"kind": ["a", "b", "new"], "x": [0.1] * 3})
+    new.to_csv("new.csv", index=False)
+    run("score", "old.csv", "new.csv")
+    scores = pd.read_csv("new.scores.csv")["score"]
+    assert scores[2] < scores[:2].min()
 
 
 def test_few_rows_bring_the_advice_that_the_threshold_is_rough(capsys):

@@ -762,6 +762,27 @@ def test_categories_with_any_letters_are_traced(small):
     assert list(feature_errors(pipeline, X).columns) == ["kind", "size"]
 
 
+def test_columns_are_traced_through_transformers_that_ignore_names(small):
+    """The transformers of skrub, bare and within others."""
+    skrub = pytest.importorskip("skrub")
+    rng = np.random.default_rng(0)
+    days = pd.to_timedelta(rng.integers(0, 300, size=80), "D")
+    X = pd.DataFrame({"when": pd.Timestamp("2024-01-01") + days})
+    X["kind"] = rng.choice(["a", "b", "when_year"], size=80)
+    X["size"] = rng.normal(size=80)
+    parts = make_column_transformer(
+        (skrub.ApplyToCols(skrub.DatetimeEncoder()), ["when"]),
+        (StandardScaler(), ["size"]),
+        verbose_feature_names_out=False,
+    )
+    for prepare, names in (
+        (skrub.TableVectorizer(), ["when", "kind", "size"]),
+        (parts, ["when", "size"]),
+    ):
+        pipeline = make_pipeline(prepare, StandardScaler(), small()).fit(X)
+        assert list(feature_errors(pipeline, X).columns) == names
+
+
 def test_missing_inputs_do_not_count_among_those_of_their_column():
     class Detector:
         def feature_errors(self, X, normalize):

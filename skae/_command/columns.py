@@ -7,59 +7,77 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from skae._command import dates
 from skae._command.errors import CommandError
+from skae._command.kinds import Kind, kind_of
 from skae._command.numerals import numbers
 from skae._command.text import first, listed, shown
-
-# Share of the values that must be numbers, or dates, for a column to be so.
-SHARE = 0.95
-
-# Distinct values that are looked at to tell dates from other text.
-MAX_DATES = 1000
-
-# Three parts, or a month's name: neither a range, a fraction nor a time of day.
-DATE = r"\d[-/. ]+\w+\.?,?[-/. ]+\d|[A-Za-z]{3}\.? \d+,? \d{4}"
-
-# Letters. pandas needs a time that grows with the square of them.
-LONGEST_DATE = 100
-
-# Text with more values than this, most of them in one row alone, is no category.
-MAX_TEXTS = 20
-
-# Integers that rise in fewer rows than this may do so by chance.
-MIN_COUNTED = 10
 
 # Rarer values of a category are taken together.
 MIN_FREQUENCY, MAX_CATEGORIES = 0.001, 50
 
+# Inputs that are made of a column of text.
+N_TEXT = 5
+
+# Parts of a date that come again, and the days that training must span to know all of
+# them; the others only grow.
+RECURRING = {"month": 365, "day": 31, "hour": 1, "weekday": 7}
+
 # Columns that are spoken of.
 MAX_NOTES = 30
 
-# What scikit-learn and the detector say of columns that a user did not build.
+# What scikit-learn, skrub and the detector say of columns that a user did not build.
 NEEDLESS = (
     "Column .* has standard",
     "Skipping features without",
     "The covariance matrix",
     "Determinant has increased",
+    "The matrix shape is",
 )
 
 
 class Columns(NamedTuple):
-    """Names of the columns to use, and why others are not used."""
+    """Names of the columns to use, and what is to be said of all.
+
+    ``units`` and ``formats`` tell how numbers and dates are written, by name.
+    """
 
     numbers: list[str]
     categories: list[str]
+    dates: list[str]
+    texts: list[str]
     notes: list[str]
+    units: dict[str, str]
+    formats: dict[str, str]
 
     @property
     def names(self) -> list[str]:
         """All that are used, in the order in which they enter the Pipeline."""
-        return self.numbers + self.categories
+        return self.numbers + self.categories + self.dates + self.texts
+
+    def uses(self) -> list[str]:
+        """Say what the columns are used as."""
+        units = {name: f" ({unit})" for name, unit in self.units.items()}
+        forms = {n: f" ({dates.in_words(form)})" for n, form in self.formats.items()}
+        return [
+            f"used as {kind}: "
+            + ", ".join(
+                first([f"{shown(n)}{beside.get(n, '')}" for n in names], MAX_NOTES)
+            )
+            for kind, names, beside in (
+                ("numbers", self.numbers, units),
+                ("categories", self.categories, {}),
+                ("dates", self.dates, forms),
+                ("text", self.texts, {}),
+            )
+            if names
+        ]
 
 
 def choose(table: pd.DataFrame, decimal: str, drop: Sequence[str]) -> Columns:
@@ -70,19 +88,20 @@ def choose(table: pd.DataFrame, decimal: str, drop: Sequence[str]) -> Columns:
             f"there is no column {unknown[0]!r} to drop. The columns are: "
             f"{listed(table.columns)}."
         )
-    found = Columns([], [], [])
+    found = Columns([], [], [], [], [], {}, {})
     notes = []
     for name in table.columns:
-        if name in drop:
-            continue
-        kind, note = _kind(table[name], decimal)
-        if kind:
-            getattr(found, kind).append(name)
-        if note:
-            notes.append(f"{shown(name)}: {note}")
+        dropped = name in drop
+        kind = Kind() if dropped else kind_of(name, table[name], decimal)
+        if kind.role:
+            getattr(found, kind.role).append(name)
+            found.units.update({name: kind.unit} if kind.unit else {})
+            found.formats.update({name: kind.form} if kind.form else {})
+        if kind.note and not dropped:
+            notes.append(f"{shown(name)}: {kind.note}")
     found.notes.extend(first(notes, MAX_NOTES))
     doubt = _doubt(list(table.columns))
-    if not found.numbers and not found.categories:
+    if not found.names:
         reasons = "; ".join(found.notes) or "all are dropped"
         raise CommandError(f"no column can be used ({reasons}). {doubt}".strip())
     if doubt:
@@ -97,80 +116,44 @@ def _doubt(names: list[str]) -> str:
     if sum(name.startswith("Unnamed: ") for name in names) > len(names) / 2:
         return "The first line holds few names: is it a title?"
     if not np.isnan(numbers(pd.Series(names))).any():
-        return "All names of columns are numbers: does the file lack a line of names?"
+        return (
+            "All names of columns are numbers: does the file lack a line of names? "
+            "Then --no-header reads it."
+        )
     return ""
 
 
-def _kind(column: pd.Series, decimal: str) -> tuple[str | None, str | None]:
-    """``"numbers"``, ``"categories"`` or None; and a note where one is needed."""
-    observed = column.dropna()
-    if not len(observed):
-        return None, "ignored, no values"
-    if observed.dtype.kind == "M":
-        return None, "ignored, dates"
-    if isinstance(observed.iloc[0], bytes):
-        return None, "ignored, bytes"
-    if observed.dtype.kind != "b":
-        values = numbers(observed, decimal)
-        is_number = ~np.isnan(values)
-        if is_number.mean() >= SHARE:
-            n_others = int(np.count_nonzero(~is_number))
-            return _kind_of_numbers(values[is_number], n_others)
-    texts = observed.astype("str")
-    distinct = texts.unique()
-    if len(distinct) == 1:
-        return None, "ignored, the same value in all rows"
-    if _are_dates(distinct[:MAX_DATES]):
-        return None, "ignored, dates"
-    if len(distinct) > max(MAX_TEXTS, len(texts) / 2):
-        return None, "ignored, text that differs from row to row"
-    return "categories", None
-
-
-def _kind_of_numbers(
-    values: np.ndarray, n_others: int
-) -> tuple[str | None, str | None]:
-    if (values == values[0]).all():
-        return None, "ignored, the same value in all rows"
-    steps = np.diff(values)
-    counts = len(values) >= MIN_COUNTED and (values == np.round(values)).all()
-    if counts and ((steps > 0).all() or (steps < 0).all()):
-        return None, "ignored, integers that only count the rows"
-    return "numbers", no_numbers(n_others) if n_others else None
-
-
-def no_numbers(n_others: int) -> str:
-    """Note of values of a column of numbers that are none."""
-    return f"values that are no finite numbers, {n_others:,} of them, are missing"
-
-
-def _are_dates(values: np.ndarray) -> bool:
-    texts = pd.Series(values)
-    texts = texts.where(texts.str.len() <= LONGEST_DATE, "")
-    if texts.str.contains(DATE, regex=True).mean() < SHARE:
-        return False
-    with warnings.catch_warnings():
-        # Of mixed time zones, which are dates all the same.
-        warnings.simplefilter("ignore")
-        dates = pd.to_datetime(texts, errors="coerce", format="mixed", utc=True)
-    return dates.notna().mean() >= SHARE
-
-
 def frame(chunk: pd.DataFrame, columns: Columns, decimal: str) -> pd.DataFrame:
-    """Rows as they enter the Pipeline: float64 numbers, categories as text."""
-    made = {name: numbers(chunk[name], decimal) for name in columns.numbers}
+    """Rows as they enter the Pipeline: numbers, categories and text, and dates."""
+    made: dict[str, Any] = {
+        name: numbers(chunk[name], decimal, columns.units.get(name, ""))
+        for name in columns.numbers
+    }
     for name in columns.categories:
         text = chunk[name].astype("str").astype(object)
         made[name] = text.where(chunk[name].notna(), np.nan)
+    for name in columns.dates:
+        made[name] = dates.read(chunk[name], columns.formats.get(name, dates.MIXED))
+    for name in columns.texts:
+        # Text in any part of the file, even where all is missing.
+        text = chunk[name].astype("str").astype("string")
+        made[name] = text.where(chunk[name].notna(), pd.NA)
     return pd.DataFrame(made, index=chunk.index)
 
 
-def pipeline(columns: Columns, detector: Any, *, impute: bool = False) -> Pipeline:
+def pipeline(
+    columns: Columns,
+    detector: Any,
+    *,
+    impute: bool = False,
+    parts: Sequence[str] | None = None,
+) -> Pipeline:
     """Put the preparation of mixed columns in front of a detector.
 
     Numbers are standardised, and missing ones stay missing unless ``impute``.
     Categories are one-hot encoded, missing ones as a category of their own, and rare
-    ones together.
+    ones together. Dates become their parts, all of them or those that ``parts`` names,
+    and text becomes numbers by its letters.
     """
     scale = StandardScaler()
     encode = make_pipeline(
@@ -184,59 +167,88 @@ def pipeline(columns: Columns, detector: Any, *, impute: bool = False) -> Pipeli
     )
     if impute:
         scale = make_pipeline(SimpleImputer(strategy="median"), scale)
-    prepare = ColumnTransformer(
-        [
-            ("numbers", scale, columns.numbers),
-            ("categories", encode, columns.categories),
-        ],
-        verbose_feature_names_out=False,
+    steps = [
+        ("numbers", scale, columns.numbers),
+        ("categories", encode, columns.categories),
+    ]
+    if columns.dates:
+        split = make_pipeline(*_in_parts(parts), clone(scale))
+        steps.append(("dates", split, columns.dates))
+    if columns.texts:
+        steps.append(
+            ("texts", make_pipeline(_by_letters(), clone(scale)), columns.texts)
+        )
+    prepare = ColumnTransformer(steps, verbose_feature_names_out=False)
+    made = Pipeline([("columns", prepare), ("detector", detector)])
+    made.units_, made.formats_ = columns.units, columns.formats
+    return made
+
+
+def _in_parts(parts: Sequence[str] | None) -> list[Any]:
+    """Make numbers of dates."""
+    # It takes half a second to import.
+    from skrub import ApplyToCols, DatetimeEncoder
+
+    encode = ApplyToCols(DatetimeEncoder(resolution="hour", add_weekday=True))
+    if parts is None:
+        return [encode]
+    keep = ColumnTransformer(
+        [("parts", "passthrough", list(parts))], verbose_feature_names_out=False
     )
-    return Pipeline([("columns", prepare), ("detector", detector)])
+    return [encode, keep]
+
+
+def _by_letters() -> Any:
+    """Make numbers of text."""
+    from skrub import ApplyToCols, StringEncoder
+
+    return ApplyToCols(StringEncoder(n_components=N_TEXT, random_state=0))
+
+
+def recurring(columns: Columns, rows: pd.DataFrame) -> tuple[Columns, list[str]]:
+    """Leave out what only grows with time: rows to come are later ones.
+
+    Returns the columns, less those of dates of which nothing is left, and the parts of
+    dates that come again and that training saw all of.
+    """
+    parts, lost = [], []
+    for name in columns.dates:
+        known = rows[name].dropna()
+        days = (known.max() - known.min()) / pd.Timedelta(days=1)
+        found = [part for part, span in RECURRING.items() if days >= span]
+        if "hour" in found and (known == known.dt.normalize()).all():
+            found.remove("hour")
+        parts += [f"{name}_{part}" for part in found]
+        if found:
+            named = ", ".join(found)
+            note = f"the {named} alone are used, since rows to come are later ones"
+        else:
+            lost.append(name)
+            note = "ignored, dates that span too few days for rows to come"
+        columns.notes.append(f"{shown(name)}: {note}")
+    kept = [name for name in columns.dates if name not in lost]
+    return columns._replace(dates=kept), parts
 
 
 def made_up(columns: Columns) -> pd.DataFrame:
     """Make a row of the columns, without any value."""
-    return pd.DataFrame(np.nan, index=[0], columns=columns.names, dtype=object)
+    row = pd.DataFrame(np.nan, index=[0], columns=columns.names, dtype=object)
+    return frame(row, columns, ".")
 
 
 def columns_of(pipeline: Any) -> Columns:
     """Columns that a fitted Pipeline was made for."""
     used = {name: list(names) for name, _, names in pipeline[0].transformers}
-    return Columns(used["numbers"], used["categories"], [])
-
-
-class Strange:
-    """Values that a fitted Pipeline can make nothing of."""
-
-    def __init__(self, pipeline: Any, columns: Columns) -> None:
-        self.no_numbers = dict.fromkeys(columns.numbers, 0)
-        self.unseen = dict.fromkeys(columns.categories, 0)
-        self.known = {}
-        if columns.categories:
-            encoder = pipeline[0].named_transformers_["categories"][-1]
-            known = map(set, encoder.categories_)
-            self.known = dict(zip(columns.categories, known, strict=True))
-
-    def add(self, chunk: pd.DataFrame, rows: pd.DataFrame) -> None:
-        """Count them in rows, before and after they were made to enter."""
-        for name in self.no_numbers:
-            self.no_numbers[name] += chunk[name].count() - rows[name].count()
-        for name, known in self.known.items():
-            self.unseen[name] += (~rows[name].dropna().isin(known)).sum()
-
-    def notes(self) -> list[str]:
-        """Say which columns have some."""
-        lines = [
-            f"{shown(name)}: {no_numbers(count)}"
-            for name, count in self.no_numbers.items()
-            if count
-        ]
-        lines += [
-            f"{shown(name)}: values unknown from training, {count:,} of them"
-            for name, count in self.unseen.items()
-            if count
-        ]
-        return first(lines, MAX_NOTES)
+    return Columns(
+        used["numbers"],
+        used["categories"],
+        # Earlier versions left them out.
+        used.get("dates", []),
+        used.get("texts", []),
+        [],
+        getattr(pipeline, "units_", {}),
+        getattr(pipeline, "formats_", {}),
+    )
 
 
 def without_values(rows: pd.DataFrame) -> np.ndarray:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
@@ -54,6 +55,8 @@ def _try(pipeline: Any) -> None:
     columns = of_columns.columns_of(pipeline)
     row = of_columns.made_up(columns)
     row[columns.numbers] = 0.0
+    for name in columns.dates:
+        row[name] = pd.Timestamp(0)
     detector = pipeline[1]
     scores = pipeline.decision_function(row)
     thresholds.conformal_p_values(scores, detector.calibration_scores_)

@@ -21,6 +21,7 @@ from skae._command.errors import CommandError, writing
 from skae._command.progress import Progress
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
+from skae._command.strange import Strange
 from skae._command.text import visible
 from skae._ranking import worst_features
 from skae._tracing import trace
@@ -90,10 +91,14 @@ def _train(
     with progress("reading", table) as advance:
         rows, n_rows = tables.sample(advance(tables.chunks(table)), MAX_TRAIN, rng)
     chosen = of_columns.choose(rows, table.decimal, options.drop)
-    notes += chosen.notes
     if n_rows > len(rows):
         notes.append(f"trained on {len(rows):,} of {n_rows:,} rows, chosen at random")
     rows = of_columns.frame(rows, chosen, table.decimal)
+    parts = None
+    if options.save or len(options.files) > 1:
+        chosen, parts = of_columns.recurring(chosen, rows)
+        rows = rows[chosen.names]
+    notes += [*chosen.uses(), *chosen.notes]
     rows = rows[~of_columns.without_values(rows)]
     if len(rows) < MIN_TRAIN:
         raise CommandError(
@@ -107,7 +112,7 @@ def _train(
         contamination=options.contamination or "auto",
         random_state=options.random_state,
     )
-    pipeline = of_columns.pipeline(chosen, detector)
+    pipeline = of_columns.pipeline(chosen, detector, parts=parts)
     if not table.is_parquet:
         # Rows to come may be too few to tell.
         pipeline.decimal_ = table.decimal
@@ -155,7 +160,8 @@ def _read_as_in_training(
 
 def _chunks(table: tables.Table, chosen: of_columns.Columns) -> Iterator[pd.DataFrame]:
     """Rows, whose numbers stay text where pandas would take them for others."""
-    return tables.chunks(table, chosen.categories if table.decimal == "." else None)
+    texts = [name for name in chosen.names if name not in chosen.numbers]
+    return tables.chunks(table, texts if table.decimal == "." else None)
 
 
 def _score(
@@ -171,7 +177,7 @@ def _score(
     prepare, detector = pipeline[0], pipeline[1]
     _, names, column = trace(prepare, [prepare], of_columns.made_up(chosen))
     parts, top, others = [], tables.Kept(N_TOP), tables.Kept(N_SAMPLE)
-    strange = of_columns.Strange(pipeline, chosen)
+    strange = Strange(pipeline, chosen)
     with progress("scoring", table) as advance:
         for chunk in advance(_chunks(table, chosen)):
             lacking = [name for name in chosen.names if name not in chunk.columns]

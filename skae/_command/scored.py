@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -99,7 +99,9 @@ def _as_text(name: str) -> str:
     return f"'{name}" if FORMULA.match(name) else name
 
 
-def _text(value: str | float) -> str:
-    if isinstance(value, str):
-        return shown(value)
-    return "missing" if np.isnan(value) else f"{value:.6g}"
+def _text(value: Any) -> str:
+    if pd.isna(value):
+        return "missing"
+    if isinstance(value, pd.Timestamp):
+        return str(value).removesuffix(" 00:00:00")
+    return f"{value:.6g}" if isinstance(value, float) else shown(value)

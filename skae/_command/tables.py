@@ -1,10 +1,12 @@
-"""Tables in CSV and Parquet files, read in chunks of text and numbers."""
+"""Tables in CSV, Parquet and Excel files, read in chunks of text and numbers."""
 
 import codecs
 import gzip
 import re
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,9 @@ CHUNK_ROWS = 50_000
 # What to look at to find out how a file is written.
 HEAD_BYTES = 1 << 20
 
+# Beginnings of zip files, which new Excel files are, and of old Excel files.
+EXCEL = b"PK\3\4", b"\xd0\xcf\x11\xe0"
+
 DELIMITERS = ",;\t|"
 
 MISSING = ["", "?", "-", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None"]
@@ -30,7 +35,8 @@ MISSING = ["", "?", "-", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "Non
 class Table(NamedTuple):
     """A file of rows, and how it is written.
 
-    ``bytes_per_row`` is None where only reading the file would tell.
+    ``bytes_per_row`` is None where only reading the file would tell. Without
+    ``has_names``, the first line is a row too.
     """
 
     path: Path
@@ -40,6 +46,8 @@ class Table(NamedTuple):
     delimiter: str = ","
     decimal: str = "."
     lines_above: int = 0
+    has_names: bool = True
+    is_excel: bool = False
 
     @property
     def name(self) -> str:
@@ -47,7 +55,9 @@ class Table(NamedTuple):
         return visible(self.path.name.encode(errors="replace").decode())
 
 
-def open_table(path: str | Path) -> Table:
+def open_table(
+    path: str | Path, encoding: str | None = None, *, has_names: bool = True
+) -> Table:
     """Find out how a file is written; refuse what is no table."""
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -59,16 +69,17 @@ def open_table(path: str | Path) -> Table:
             head = file.read(HEAD_BYTES)
         if head[:4] == b"PAR1":
             return Table(path, is_parquet=True)
+        if head[:4] in EXCEL:
+            _check_excel(path, head)
+            return Table(path, is_parquet=False, is_excel=True, has_names=has_names)
         is_packed = head[:2] == b"\x1f\x8b"
         with (gzip.open if is_packed else open)(path, "rb") as file:
             head = file.read(HEAD_BYTES)
             file.seek(0)
-            encoding = _encoding(file)
+            encoding = encoding or _encoding(file)
     except (OSError, EOFError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
-    if head[:4] == b"PK\3\4":
-        raise CommandError(f"{path} is an Excel or zip file: export it as CSV.")
-    if b"\0" in head and encoding != "utf-16":
+    if b"\0" in head and "16" not in encoding and "32" not in encoding:
         raise CommandError(f"{path} is neither text nor Parquet.")
     if not head.strip():
         raise CommandError(f"{path} is empty.")
@@ -86,22 +97,55 @@ def open_table(path: str | Path) -> Table:
         delimiter=delimiter,
         decimal=decimal,
         lines_above=above.count("\n"),
+        has_names=has_names,
     )
 
 
+def _check_excel(path: Path, head: bytes) -> None:
+    """Refuse old Excel files, other packed ones, and all where a package lacks."""
+    if head[:4] != EXCEL[0] or not zipfile.is_zipfile(path):
+        raise CommandError(
+            f"{path} is an old or torn Excel file, or no table: export it as CSV."
+        )
+    with zipfile.ZipFile(path) as file:
+        if "xl/workbook.xml" not in file.namelist():
+            raise CommandError(f"{path} is a zip file: unpack it, or export it as CSV.")
+    if find_spec("openpyxl") is None:
+        raise CommandError(
+            f"{path} is an Excel file, which needs openpyxl: pip install openpyxl, or "
+            "export it as CSV."
+        )
+
+
 def _encoding(file: Any) -> str:
-    """UTF-16 by its mark, UTF-8, or else Latin-1, where every byte is a letter."""
-    if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+    """UTF-16 by its mark or its zeros, UTF-8, or else what Windows writes.
+
+    Where that lacks a letter, Latin-1, where every byte is one.
+    """
+    head = file.read(1000)
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
+    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        # Of most letters, one byte of two is zero, and the other is not.
+        if head[first::2].count(0) > len(head) / 4 and not head[1 - first :: 2].count(
+            0
+        ):
+            return name
     file.seek(0)
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while part := file.read(HEAD_BYTES):
-            decoder.decode(part)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "utf-8-sig"
+    decoders = {
+        "utf-8-sig": codecs.getincrementaldecoder("utf-8")(),
+        "cp1252": codecs.getincrementaldecoder("cp1252")(),
+    }
+    while decoders:
+        part = file.read(HEAD_BYTES)
+        for name, decoder in list(decoders.items()):
+            try:
+                decoder.decode(part, final=not part)
+            except UnicodeDecodeError:
+                del decoders[name]
+        if not part:
+            break
+    return next(iter(decoders), "latin-1")
 
 
 def _punctuation(text: str) -> tuple[str, str]:
@@ -121,20 +165,26 @@ def rows_about(table: Table) -> float | None:
 
 
 def chunks(
-    table: Table, texts: Sequence[str] | None = None, verbatim: Sequence[str] = ()
+    table: Table,
+    texts: Sequence[str] | None = None,
+    verbatim: Sequence[str] = (),
+    *,
+    raw: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """Rows in data frames, indexed from 0 on.
 
     Of text files, the columns ``texts`` stay text; None: all of them. In those of
-    ``verbatim``, only an empty cell is a missing value.
+    ``verbatim``, only an empty cell is a missing value. If ``raw``, all cells are text
+    as it stands in the file.
     """
     start = 0
     try:
-        parts = (
-            _parquet_chunks(table)
-            if table.is_parquet
-            else _text_chunks(table, texts, verbatim)
-        )
+        if table.is_parquet:
+            parts = _parquet_chunks(table)
+        elif table.is_excel:
+            parts = _excel_chunks(table)
+        else:
+            parts = _text_chunks(table, texts, verbatim, raw)
         for chunk in parts:
             chunk.columns = chunk.columns.map(str)
             chunk.index = pd.RangeIndex(start, start + len(chunk))
@@ -153,9 +203,9 @@ def chunks(
 
 
 def _text_chunks(
-    table: Table, texts: Sequence[str] | None, verbatim: Sequence[str]
+    table: Table, texts: Sequence[str] | None, verbatim: Sequence[str], raw: bool
 ) -> Iterator[pd.DataFrame]:
-    options = {
+    options: dict[str, Any] = {
         "sep": table.delimiter,
         "encoding": table.encoding,
         "skipinitialspace": True,
@@ -168,18 +218,45 @@ def _text_chunks(
     }
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        names = pd.read_csv(table.path, nrows=0, **options).columns
+        if table.has_names:
+            names = pd.read_csv(table.path, nrows=0, **options).columns
+        else:
+            names = _numbered(pd.read_csv(table.path, nrows=1, header=None, **options))
+            options |= {"names": names, "header": None}
+        missing = {n: [""] if n in verbatim else MISSING for n in names}
         with pd.read_csv(
             table.path,
             dtype=str if texts is None else dict.fromkeys(texts, str),
             keep_default_na=False,
-            na_values={n: [""] if n in verbatim else MISSING for n in names},
+            na_values=None if raw else missing,
+            na_filter=not raw,
             # Otherwise a column may change its type within a chunk, with a warning.
             low_memory=False,
             chunksize=CHUNK_ROWS,
             **options,
         ) as reader:
             yield from reader
+
+
+def _numbered(rows: pd.DataFrame) -> list[str]:
+    """Names for columns that have none."""
+    return [f"column {i + 1}" for i in range(rows.shape[1])]
+
+
+def _excel_chunks(table: Table) -> Iterator[pd.DataFrame]:
+    """Rows of the first sheet, which is read as a whole."""
+    head = 0 if table.has_names else None
+    rows = pd.read_excel(
+        table.path,
+        header=head,
+        keep_default_na=False,
+        na_values=MISSING,
+        engine="openpyxl",
+    )
+    if not table.has_names:
+        rows.columns = _numbered(rows)
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield rows.iloc[start : start + CHUNK_ROWS]
 
 
 def _parquet_chunks(table: Table) -> Iterator[pd.DataFrame]:

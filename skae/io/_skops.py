@@ -24,4 +24,16 @@ _TYPES = (
     roc_auc_score,
 )
 
-TRUSTED_TYPES = sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in _TYPES)
+# What makes numbers of dates and text in the Pipelines of `python -m skae score`.
+_SKRUB = (
+    "skrub._apply_to_cols.ApplyToCols",
+    "skrub._apply_to_each_col.ApplyToEachCol",
+    "skrub._datetime_encoder.DatetimeEncoder",
+    "skrub._string_encoder.StringEncoder",
+    "skrub._to_str.ToStr",
+    "skrub.selectors._base.All",
+)
+
+TRUSTED_TYPES = sorted(
+    [*(f"{kind.__module__}.{kind.__qualname__}" for kind in _TYPES), *_SKRUB]
+)
