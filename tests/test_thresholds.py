@@ -152,3 +152,12 @@ def test_one_gross_row_does_not_set_the_threshold(n_scores):
 def test_weights_of_an_expected_rate_count_like_repeated_rows():
     scores, weight = np.array([3.0, 1.0, 2.0]), [1, 8, 1]
     assert thresholds.expected_offset(scores, 0.85, weight) == 2.0
+
+
+@pytest.mark.parametrize(("n_rows", "rate"), [(60, 0.0625), (250, 0.05)])
+def test_scores_of_other_networks_are_read_more_strictly(small, n_rows, rate):
+    # Few rows are scored by networks that saw four fifths of them.
+    rows = np.random.default_rng(0).normal(size=(n_rows, 3))
+    detector = small().fit(rows)
+    expected = thresholds.expected_offset(detector.calibration_scores_, rate)
+    assert detector.offset_ == pytest.approx(expected)
