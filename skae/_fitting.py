@@ -40,6 +40,9 @@ AUTO_FALSE_ALARMS = 0.05
 # tables of 20 to 180 rows of known distributions (benchmarks.quality.false_alarms).
 STRICTNESS_OF_FOLDS = 1.25
 
+# Fields of an architecture that parameters of another name give.
+PARAMETERS = {"encoder_layer_sizes": "hidden_layer_sizes"}
+
 
 def fit(
     estimator: Any,
@@ -183,7 +186,8 @@ def seeds_and_previous(
     if changed:
         name = changed[0]
         raise ValueError(
-            f"{continued_by} trains on a fitted network, whose {name!r} must stay "
+            f"{continued_by} trains on a fitted network, whose "
+            f"{PARAMETERS.get(name, name)!r} must stay "
             f"{fitted[name]!r}. Got {shape[name]!r}."
         )
     weights = unstack(estimator.weights_)

@@ -221,8 +221,11 @@ def test_warm_start_continues(blobs, small):
 
     with pytest.raises(ValueError, match=r"'latent_dim' must stay 4\. Got 5"):
         detector.set_params(latent_dim=5).fit(rows)
+    detector.set_params(latent_dim=4)
+    with pytest.raises(ValueError, match=r"'hidden_layer_sizes' must stay \(16,\)"):
+        detector.set_params(hidden_layer_sizes=(8,)).fit(rows)
     with pytest.raises(ValueError, match=r"'n_estimators' must stay 2. Got 3"):
-        detector.set_params(latent_dim=4, n_estimators=3).fit(rows)
+        detector.set_params(hidden_layer_sizes=(16,), n_estimators=3).fit(rows)
     cold = small().fit(rows)
     assert cold._optimizer_leaves is None
     assert cold.fit(rows).n_iter_ == 5
