@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderOutlierDetector
+from tests.helpers import FEW, slow_but, slow_rows_but
 
 
 def auroc(detector, normal, outliers):
@@ -116,7 +117,9 @@ def test_too_few_validation_rows_are_not_used(blobs, small):
     assert len(detector.calibration_scores_) == 300
 
 
-@pytest.mark.parametrize(("n_rows", "n_features"), [(30, 4), (100, 30), (180, 8)])
+@pytest.mark.parametrize(
+    ("n_rows", "n_features"), slow_rows_but([(100, 30)], [(30, 4), (100, 30), (180, 8)])
+)
 def test_few_rows_calibrate_by_networks_that_have_not_seen_them(n_rows, n_features):
     """Training scores would call every new row an outlier."""
     rng = np.random.default_rng(0)
@@ -474,7 +477,8 @@ def ugly(name):
     }[name]
 
 
-@pytest.mark.parametrize("score", SCORES)
+# The quick ones hold all views.
+@pytest.mark.parametrize("score", slow_but(("learned", "combined", "elbo"), SCORES))
 @pytest.mark.parametrize(
     "name",
     [
@@ -524,6 +528,7 @@ def test_a_column_of_odd_scale_warns_once(small):
     assert seen[0].filename == __file__
 
 
+@FEW
 @given(
     n_rows=st.integers(2, 40),
     exponent=st.floats(-3, 3),
