@@ -18,6 +18,7 @@ from skae._command.text import shown
 from skae.thresholds import CONTAMINATION
 
 RANDOM_STATE = "seed of samples, splits and detectors"
+NO_CACHE = "do not keep compiled programs for the next time"
 
 # Letters of a line that says what went wrong.
 MAX_LINE = 2000
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"this command needs {package}: pip install 'skae[cli]'")
     from rich.console import Console
 
+    from skae._command import cache
     from skae._command.errors import CommandError
     from skae._command.progress import Progress
 
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Names may have letters that a terminal or a pipe lacks.
             stream.reconfigure(errors="replace")
     try:
+        if not options.no_cache:
+            cache.keep()
         command.run(options, Console(), Progress())
         sys.stdout.flush()
     except (CommandError, OSError) as error:
@@ -75,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "they are compared on real data bundled with scikit-learn.",
     )
     parser.add_argument("--random-state", type=int, default=0, help=RANDOM_STATE)
+    parser.add_argument("--no-cache", action="store_true", help=NO_CACHE)
     commands = parser.add_subparsers(dest="command", title="commands")
     _add_score(commands)
     _add_compare(commands)
@@ -157,6 +162,9 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--random-state", type=int, default=argparse.SUPPRESS, help=RANDOM_STATE
+    )
+    command.add_argument(
+        "--no-cache", action="store_true", default=argparse.SUPPRESS, help=NO_CACHE
     )
 
 

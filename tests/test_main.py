@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from skae import __main__ as main
-from skae._command import bundled, detectors
+from skae._command import bundled, cache, detectors
 
 
 @pytest.fixture
@@ -80,3 +80,14 @@ def test_it_runs_as_a_module():
         [sys.executable, "-m", "skae", "--help"], check=True, capture_output=True
     ).stdout
     assert b"--random-state" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_kept"), [([], True), (["--no-cache"], False)]
+)
+def test_programs_are_kept_unless_told(arguments, is_kept, monkeypatch):
+    kept = []
+    monkeypatch.setattr(cache, "keep", lambda: kept.append(True))
+    monkeypatch.setattr(bundled, "run", lambda *_: None)
+    assert main.main(arguments) == 0
+    assert bool(kept) == is_kept
