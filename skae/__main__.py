@@ -148,6 +148,13 @@ def _add_compare(commands: Any) -> None:
         action="store_true",
         help="train on half of all rows, outliers among them",
     )
+    compare.add_argument(
+        "--time-limit",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="for each detector (default: 300); not on Windows",
+    )
     _add_common(compare)
 
 
@@ -197,6 +204,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
             "score has no --label, which is of compare: leave that column out of the "
             f"training by --drop {options.label}."
         )
+    if not getattr(options, "time_limit", 1) > 0:
+        parser.error(f"--time-limit must be above 0. Got {options.time_limit}.")
     if getattr(options, "features", 1) < 1:
         parser.error(f"--features must be at least 1. Got {options.features}.")
     if getattr(options, "load", None):

@@ -3,10 +3,12 @@
 import hashlib
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
-import jaxlib
+
+FOLDER = "jax_compilation_cache_dir"
 
 
 def keep(folder: Path) -> None:
@@ -16,11 +18,11 @@ def keep(folder: Path) -> None:
     where the user has set a folder of JAX's, or where none can be made. Programs of
     other hosts or versions may crash, hence a folder for each.
     """
-    if jax.config.jax_compilation_cache_dir is not None:
+    if getattr(jax.config, FOLDER) is not None:
         return
     made_for = (
         *(platform.node(), platform.machine(), platform.python_version()),
-        *(jax.__version__, jaxlib.__version__, os.environ.get("XLA_FLAGS", "")),
+        *(jax.__version__, version("jaxlib"), os.environ.get("XLA_FLAGS", "")),
     )
     name = hashlib.sha256(repr(made_for).encode()).hexdigest()[:16]
     folder = folder / f"jax-{jax.__version__}-{name}"
@@ -31,7 +33,7 @@ def keep(folder: Path) -> None:
         return
     if not os.access(folder, os.R_OK | os.W_OK):
         return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update(FOLDER, str(folder))
     # Ours take milliseconds each, and are many.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
