@@ -25,6 +25,7 @@ def auroc(detector, normal, outliers):
 
 
 SCORES = [
+    "cells",
     "columns",
     "combined",
     "joint",
