@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -154,3 +155,42 @@ def test_the_preparation_of_the_commands_takes_logarithms():
     made = prepare.fit_transform(rows)
     assert set(np.unique(made[:, 2:])) == {0.0, 0.2}
     assert abs(np.corrcoef(made[:, 1], np.log(rows["size"]))[0, 1]) > 0.9999
+
+
+def in_parts(frame):
+    when = frame["when"].dt
+    return pd.DataFrame({"when_year": when.year, "when_day": when.day}).astype(float)
+
+
+def test_dates_are_shown_as_dates_with_the_part_that_is_off():
+    rng = np.random.default_rng(0)
+    days = pd.to_timedelta(rng.integers(366, size=300), unit="D")
+    table = pd.DataFrame({"when": pd.Timestamp("2024-01-01") + days})
+    table["amount"] = rng.normal(size=300)
+
+    class Parts(TransformerMixin, BaseEstimator):
+        def fit(self, X, y=None):
+            self.fitted_ = True
+            return self
+
+        def transform(self, X):
+            return in_parts(X)
+
+        def get_feature_names_out(self, names=None):
+            return np.array([f"{names[0]}_year", f"{names[0]}_day"], dtype=object)
+
+    prepare = ColumnTransformer(
+        [
+            ("dates", make_pipeline(Parts(), StandardScaler()), ["when"]),
+            ("amounts", StandardScaler(), ["amount"]),
+        ],
+        verbose_feature_names_out=False,
+    )
+    detector = AutoencoderOutlierDetector(
+        anomaly_score="reconstruction", max_iter=20, random_state=0
+    )
+    table.loc[0, "when"] = pd.Timestamp("2025-06-01")
+    fitted = make_pipeline(prepare, detector).fit(table)
+    row = pd.DataFrame({"when": [pd.Timestamp("2034-05-02")], "amount": [0.0]})
+    (of_row,) = reasons(fitted, row)
+    assert str(of_row[0]).startswith("when = 2034-05-02, expected another year: ")

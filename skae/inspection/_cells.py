@@ -1,6 +1,7 @@
 """Cells of rows as they enter an estimator, and what inputs mean in their units."""
 
 import warnings
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,9 @@ DIGITS = 2
 
 # What scikit-learn calls the rare values that it takes together.
 RARE = "infrequent_sklearn"
+
+# Parts of dates, by the last word of what encoders call them.
+PARTS = {part: part for part in ("year", "month", "day", "hour", "weekday")}
 
 
 class Cells:
@@ -44,9 +48,9 @@ class Cells:
             else:
                 X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
         self.X, self.inputs, self.names, self.column = X, inputs, names, column
-        self.transformers = transformers
+        self.transformers, self.is_frame = transformers, is_pandas_dataframe(X)
         entered = names_in(estimator, X)
-        if is_pandas_dataframe(X):
+        if self.is_frame:
             entered = list(map(str, X.columns))
         self.place = {name: i for i, name in enumerate(entered)}
         self.endings = endings(transformers, len(entered))
@@ -58,20 +62,16 @@ class Cells:
         if place is None:
             (own,) = np.flatnonzero(self.column == j)
             return float(self.inputs[i, own])
-        value = self._column(place)[i]
-        return value.item() if isinstance(value, np.generic) else value
+        value = self.X.iloc[i, place] if self.is_frame else self.X[i, place]
+        is_number = isinstance(value, (np.number, np.bool_))
+        return value.item() if is_number else value
 
     def expected(self, i: int, j: int, mended: np.ndarray) -> str:
         """Say what stands in a mended row; empty where nobody knows."""
         own, value = np.flatnonzero(self.column == j), self.value(i, j)
         row = self.inputs[i, own]
         if len(own) > 1:
-            if not self.endings:
-                return ""
-            if len(np.unique(row)) <= 2 and np.count_nonzero(row == row.max()) == 1:
-                ending = self.endings[own[mended[own].argmax()]]
-                return "a rare value" if ending == RARE else ending
-            return f"another {self.endings[own[np.abs(row - mended[own]).argmax()]]}"
+            return self._of_several(own, value, row, mended[own])
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             return ""
         number = float(mended[own[0]])
@@ -79,10 +79,19 @@ class Cells:
             number = self._in_units(j, int(own[0]), number)
         return f"about {rounded(number, value)}" if np.isfinite(number) else ""
 
-    def _column(self, place: int) -> Any:
-        if is_pandas_dataframe(self.X):
-            return self.X.iloc[:, place].to_numpy()
-        return self.X[:, place]
+    def _of_several(
+        self, own: np.ndarray, value: Any, row: np.ndarray, mended: np.ndarray
+    ) -> str:
+        """Say which category was expected, or which part of a date is another."""
+        if not self.endings:
+            return ""
+        if isinstance(value, datetime):
+            part = self.endings[own[np.abs(row - mended).argmax()]]
+            return f"another {PARTS.get(part.split('_')[-1], 'time')}"
+        if np.count_nonzero(row) == 1:
+            ending = self.endings[own[mended.argmax()]]
+            return "a rare value" if ending == RARE else ending
+        return ""
 
     def _in_units(self, j: int, own: int, number: float) -> float:
         """Value of a column that becomes this number; NaN where it is not one."""
@@ -111,7 +120,7 @@ class Cells:
     def _become(self, place: int, values: np.ndarray) -> np.ndarray:
         """Make inputs of the detector from a row whose column has these values."""
         first = np.zeros(len(values), int)
-        if is_pandas_dataframe(self.X):
+        if self.is_frame:
             rows = self.X.iloc[first].copy()
             rows.isetitem(place, values)
         else:
@@ -138,8 +147,11 @@ def rounded(number: float, value: float) -> str:
 
 def as_text(value: Any) -> str:
     """Text of a cell; numbers without needless digits."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    # Not equal to itself: of NumPy, and of dates.
+    if value is None or type(value).__name__ == "NAType" or value != value:
         return "missing"
+    if isinstance(value, datetime):
+        return str(value).removesuffix(" 00:00:00")
     if isinstance(value, float):
         plain = f"{value:.12g}"
         return plain if "e" not in plain else f"{value:.3g}"
