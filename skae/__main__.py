@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from skae._command.text import shown
+from skae._ranges import Float
 from skae.thresholds import CONTAMINATION
+
+TRIM = Float("[0, 0.5)")
 
 RANDOM_STATE = "seed of samples, splits and detectors"
 NO_CACHE = "do not keep compiled programs for the next time"
@@ -111,9 +114,17 @@ def _add_score(commands: Any) -> None:
         "--contamination",
         type=_share,
         metavar="SHARE",
-        help=f"share of outliers among the training rows, in {CONTAMINATION.interval}; "
-        "by default a row is flagged if at most 5 %% of the rows held out from "
-        "training score as low",
+        help=f"share of outliers among the training rows, in {CONTAMINATION.interval}, "
+        "which is flagged; by default 0.05 of one file. Of two, a row is flagged if at "
+        "most 5 %% of the rows held out from training score as low",
+    )
+    score.add_argument(
+        "--trim",
+        type=_trimmed,
+        metavar="SHARE",
+        help="share of the training rows, the grossest, that do not train, in "
+        f"{TRIM.interval}; by default 0.02 of one file, and of two what "
+        "--contamination asks for",
     )
     score.add_argument(
         "--features",
@@ -177,14 +188,21 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def _share(text: str) -> float:
     """Share of outliers."""
+    return _in(CONTAMINATION, text)
+
+
+def _trimmed(text: str) -> float:
+    """Share of rows that do not train."""
+    return _in(TRIM, text)
+
+
+def _in(interval: Float, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not CONTAMINATION.accepts(value):
-        raise argparse.ArgumentTypeError(
-            f"must be in {CONTAMINATION.interval}. Got {text}."
-        )
+    if not interval.accepts(value):
+        raise argparse.ArgumentTypeError(f"must be in {interval.interval}. Got {text}.")
     return value
 
 
@@ -209,8 +227,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     if getattr(options, "features", 1) < 1:
         parser.error(f"--features must be at least 1. Got {options.features}.")
     if getattr(options, "load", None):
-        for name in ("contamination", "drop", "save"):
-            if getattr(options, name):
+        for name in ("contamination", "trim", "drop", "save"):
+            if getattr(options, name) not in (None, []):
                 parser.error(f"--{name} is of the training, which --load leaves out.")
     stem = inputs[-1].name.removesuffix(".gz").rpartition(".")[0] or inputs[-1].name
     kind = "report" if options.command == "score" else "comparison"

@@ -26,6 +26,7 @@ def auroc(detector, normal, outliers):
 
 
 SCORES = [
+    "cells",
     "columns",
     "combined",
     "joint",

@@ -10,9 +10,10 @@ import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from skae._command.errors import CommandError
+from skae._command.logs import Logs
 from skae._command.numerals import numbers
 from skae._command.text import first, listed, shown
 
@@ -165,14 +166,21 @@ def frame(chunk: pd.DataFrame, columns: Columns, decimal: str) -> pd.DataFrame:
     return pd.DataFrame(made, index=chunk.index)
 
 
-def pipeline(columns: Columns, detector: Any, *, impute: bool = False) -> Pipeline:
+def pipeline(
+    columns: Columns,
+    detector: Any,
+    *,
+    impute: bool = False,
+    weight_of_categories: float = 1.0,
+) -> Pipeline:
     """Put the preparation of mixed columns in front of a detector.
 
-    Numbers are standardised, and missing ones stay missing unless ``impute``.
+    Numbers are standardised, those that differ by factors as logarithms, and missing
+    ones stay missing unless ``impute``.
     Categories are one-hot encoded, missing ones as a category of their own, and rare
     ones together.
     """
-    scale = StandardScaler()
+    scale = make_pipeline(Logs(), StandardScaler())
     encode = make_pipeline(
         SimpleImputer(strategy="constant", fill_value="(missing)"),
         OneHotEncoder(
@@ -181,6 +189,7 @@ def pipeline(columns: Columns, detector: Any, *, impute: bool = False) -> Pipeli
             max_categories=MAX_CATEGORIES,
             sparse_output=False,
         ),
+        MinMaxScaler((0.0, weight_of_categories)),
     )
     if impute:
         scale = make_pipeline(SimpleImputer(strategy="median"), scale)
@@ -213,7 +222,7 @@ class Strange:
         self.unseen = dict.fromkeys(columns.categories, 0)
         self.known = {}
         if columns.categories:
-            encoder = pipeline[0].named_transformers_["categories"][-1]
+            encoder = pipeline[0].named_transformers_["categories"]["onehotencoder"]
             known = map(set, encoder.categories_)
             self.known = dict(zip(columns.categories, known, strict=True))
 
