@@ -30,6 +30,7 @@ SCORES = (
     "columns",
     "subsets",
     "learned",
+    "cells",
     "elbo",
 )
 BOTTLENECKS = ("plain", "variational", "adversarial")

@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from skae._command.text import shown
+from skae._ranges import Float
 from skae.thresholds import CONTAMINATION
 
+TRIM = Float("[0, 0.5)")
+
 RANDOM_STATE = "seed of samples, splits and detectors"
+NO_CACHE = "do not keep compiled programs for the next time"
 
 # Letters of a line that says what went wrong.
 MAX_LINE = 2000
@@ -41,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"this command needs {package}: pip install 'skae[cli]'")
     from rich.console import Console
 
+    from skae._command import cache
     from skae._command.errors import CommandError
     from skae._command.progress import Progress
 
@@ -50,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Names may have letters that a terminal or a pipe lacks.
             stream.reconfigure(errors="replace")
     try:
+        if not options.no_cache:
+            cache.keep()
         command.run(options, Console(), Progress())
         sys.stdout.flush()
     except (CommandError, OSError) as error:
@@ -80,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         "they are compared on real data bundled with scikit-learn.",
     )
     parser.add_argument("--random-state", type=int, default=0, help=RANDOM_STATE)
+    parser.add_argument("--no-cache", action="store_true", help=NO_CACHE)
     commands = parser.add_subparsers(dest="command", title="commands")
     _add_score(commands)
     _add_compare(commands)
@@ -111,9 +119,17 @@ def _add_score(commands: Any) -> None:
         "--contamination",
         type=_share,
         metavar="SHARE",
-        help=f"share of outliers among the training rows, in {CONTAMINATION.interval}; "
-        "by default a row is flagged if at most 5 %% of the rows held out from "
-        "training score as low",
+        help=f"share of outliers among the training rows, in {CONTAMINATION.interval}, "
+        "which is flagged; by default 0.05 of one file. Of two, a row is flagged if at "
+        "most 5 %% of the rows held out from training score as low",
+    )
+    score.add_argument(
+        "--trim",
+        type=_trimmed,
+        metavar="SHARE",
+        help="share of the training rows, the grossest, that do not train, in "
+        f"{TRIM.interval}; by default 0.02 of one file, and of two what "
+        "--contamination asks for",
     )
     score.add_argument(
         "--features",
@@ -148,6 +164,13 @@ def _add_compare(commands: Any) -> None:
         action="store_true",
         help="train on half of all rows, outliers among them",
     )
+    compare.add_argument(
+        "--time-limit",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="for each detector (default: 300); not on Windows",
+    )
     _add_common(compare)
 
 
@@ -163,18 +186,28 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--random-state", type=int, default=argparse.SUPPRESS, help=RANDOM_STATE
     )
+    command.add_argument(
+        "--no-cache", action="store_true", default=argparse.SUPPRESS, help=NO_CACHE
+    )
 
 
 def _share(text: str) -> float:
     """Share of outliers."""
+    return _in(CONTAMINATION, text)
+
+
+def _trimmed(text: str) -> float:
+    """Share of rows that do not train."""
+    return _in(TRIM, text)
+
+
+def _in(interval: Float, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not CONTAMINATION.accepts(value):
-        raise argparse.ArgumentTypeError(
-            f"must be in {CONTAMINATION.interval}. Got {text}."
-        )
+    if not interval.accepts(value):
+        raise argparse.ArgumentTypeError(f"must be in {interval.interval}. Got {text}.")
     return value
 
 
@@ -194,11 +227,13 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
             "score has no --label, which is of compare: leave that column out of the "
             f"training by --drop {options.label}."
         )
+    if not getattr(options, "time_limit", 1) > 0:
+        parser.error(f"--time-limit must be above 0. Got {options.time_limit}.")
     if getattr(options, "features", 1) < 1:
         parser.error(f"--features must be at least 1. Got {options.features}.")
     if getattr(options, "load", None):
-        for name in ("contamination", "drop", "save"):
-            if getattr(options, name):
+        for name in ("contamination", "trim", "drop", "save"):
+            if getattr(options, name) not in (None, []):
                 parser.error(f"--{name} is of the training, which --load leaves out.")
     stem = inputs[-1].name.removesuffix(".gz").rpartition(".")[0] or inputs[-1].name
     kind = "report" if options.command == "score" else "comparison"

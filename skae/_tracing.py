@@ -26,7 +26,7 @@ def trace(
     principal component, has the name that its transformer gives. Where a transformer
     does not tell, what it makes has the transformer's name and a number.
     """
-    names = _names_in(estimator, X)
+    names = names_in(estimator, X)
     origins: list[Any] = list(range(len(names)))
     for transformer in transformers:
         X = transformer.transform(X)
@@ -42,7 +42,21 @@ def trace(
     return X, labels, np.array([position[origin] for origin in origins])
 
 
-def _names_in(estimator: Any, X: Any) -> list[str]:
+def endings(transformers: list[Any], n_columns: int) -> list[str]:
+    """Return what transformers add to a column's name, such as a category.
+
+    One for each input of the detector, none at all where transformers do not tell.
+    """
+    outputs: Any = [f"\0{i}\0" for i in range(n_columns)]
+    try:
+        for transformer in transformers:
+            outputs = _without_names(transformer).get_feature_names_out(outputs)
+    except (AttributeError, ValueError, TypeError):
+        return []
+    return [TOKEN.split(str(name))[-1].removeprefix("_") for name in outputs]
+
+
+def names_in(estimator: Any, X: Any) -> list[str]:
     """Names seen in fit, whose order may differ; else those of X; else x0, x1, ..."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:

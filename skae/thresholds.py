@@ -4,6 +4,8 @@ Scores are higher for more normal rows; a row is an outlier where its score is b
 the threshold.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
@@ -122,8 +124,15 @@ def expected_offset(
     weight = check_sample_weight(sample_weight, scores)
     if (weight == weight[0]).all():
         scores = _without_gross_lowest(np.sort(scores))
-        return float(np.quantile(scores, false_positive_rate, method="weibull"))
+        place = np.clip(false_positive_rate * (len(scores) + 1), 1, len(scores)) - 1
+        low, high = scores[math.floor(place)], scores[math.ceil(place)]
+        return _between(low, high, place % 1)
     return _weighted_quantile(scores, false_positive_rate, weight)
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """Interpolate, also from minus infinity on, where NumPy's quantile is NaN."""
+    return float(low if share == 0 or np.isneginf(low) else low + (high - low) * share)
 
 
 def _without_gross_lowest(scores: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from skae.core.bottlenecks import BOTTLENECKS
 from skae.core.config import (
@@ -24,12 +25,23 @@ from skae.core.scores import SCORES
 from skae.io import load
 from skae.io._container import DIGEST, NO_DIGEST
 
+# Examples of a test that trains or scores with a network for each.
+FEW = settings(max_examples=15)
+
 
 def slow_but(quick, values):
     """Parameters of a test, of which all but the quick ones are slow."""
     return [
         value if value in quick else pytest.param(value, marks=pytest.mark.slow)
         for value in values
+    ]
+
+
+def slow_rows_but(quick, rows):
+    """Rows of parameters of a test, of which all but the quick ones are slow."""
+    return [
+        row if row in quick else pytest.param(*row, marks=pytest.mark.slow)
+        for row in rows
     ]
 
 

@@ -35,6 +35,7 @@ from skae import AutoencoderOutlierDetector
 from skae.io import TRUSTED_TYPES
 from skae.metrics import AlarmCost, outlier_f1_scorer
 from skae.model_selection import AlarmFilter, FalseAlarmRate, TunedThresholdDetector
+from tests.helpers import SMALL
 
 SMALL_FOREST = {"n_estimators": 20, "random_state": 0}
 
@@ -477,11 +478,7 @@ class AnyLabels(AlarmFilter):
         ),
         AnyLabels(
             AutoencoderOutlierDetector(
-                hidden_layer_sizes=(16,),
-                latent_dim=4,
-                max_iter=20,
-                validation_fraction=0.0,
-                random_state=0,
+                validation_fraction=0.0, random_state=0, **SMALL
             ),
             GaussianNB(),
             max_recall_loss=0.1,

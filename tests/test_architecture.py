@@ -31,6 +31,7 @@ CORE = {
     "gaussian": set(),
     "layers": set(),
     "losses": set(),
+    "program_cache": set(),
     # Tools and values.
     "ball": {"batching", "gaussian"},
     "corruptions": {"config"},
@@ -152,6 +153,7 @@ CORE = {
 
 # Rooms of the core that modules of the shell call. The plan is made of all registries.
 SHELL = {
+    "skae._command.cache": {"program_cache"},
     "skae._detector": {"bottlenecks", "config", "devices", "model"},
     "skae._fitting": {
         "batching",

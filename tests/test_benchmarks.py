@@ -16,6 +16,7 @@ from benchmarks.quality import (
     macrodata,
     missing,
     peers,
+    planted_errors,
     published,
     runs,
     summary,
@@ -367,3 +368,25 @@ def test_bits_look_at_every_score_and_bottleneck():
     assert {p.get("corruption", "gaussian") for p in given} >= set(CORRUPTIONS)
     assert {p.get("network", "dense") for p in given} == set(NETWORKS)
     assert set(PENALTIES) <= set().union(*given)
+
+
+def test_planted_errors_alter_cells_that_they_say_and_no_others():
+    rng = np.random.default_rng(0)
+    clean = planted_errors.invoices(rng, 60)
+    table, altered = planted_errors.plant(clean, rng)
+    assert len(altered) == planted_errors.N_EACH * len(planted_errors.KINDS)
+    for row in table.index:
+        changed = set(table.columns[(table != clean).loc[row]])
+        # Rounding may leave the tax of another rate as it was.
+        assert changed <= (may := altered.get(row, ("", set()))[1])
+        assert bool(changed) == bool(may)
+
+
+def test_planted_errors_are_counted_by_kind():
+    runs = [
+        {"detector": "skae", "kind": "vat", "found": True, "blamed": True},
+        {"detector": "skae", "kind": "year", "found": False},
+    ]
+    said = planted_errors.summary(runs)
+    assert said["found"]["skae"] == {"all": 0.5, "vat": 1.0, "year": 0.0}
+    assert said["blamed"] == 1.0

@@ -51,8 +51,8 @@ def with_every_value(rows):
         yield best
 
 
-# Every value once is enough for each change; all pairs take minutes.
-QUICK = set(with_every_value(ROWS))
+# Those with most of the values are enough for each change; all pairs take minutes.
+QUICK = set(itertools.islice(with_every_value(ROWS), 5))
 
 
 def test_every_pair_is_there():

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderOutlierDetector
+from tests.helpers import FEW, slow_but, slow_rows_but
 
 
 def auroc(detector, normal, outliers):
@@ -25,6 +26,7 @@ def auroc(detector, normal, outliers):
 
 
 SCORES = [
+    "cells",
     "columns",
     "combined",
     "joint",
@@ -116,7 +118,9 @@ def test_too_few_validation_rows_are_not_used(blobs, small):
     assert len(detector.calibration_scores_) == 300
 
 
-@pytest.mark.parametrize(("n_rows", "n_features"), [(30, 4), (100, 30), (180, 8)])
+@pytest.mark.parametrize(
+    ("n_rows", "n_features"), slow_rows_but([(100, 30)], [(30, 4), (100, 30), (180, 8)])
+)
 def test_few_rows_calibrate_by_networks_that_have_not_seen_them(n_rows, n_features):
     """Training scores would call every new row an outlier."""
     rng = np.random.default_rng(0)
@@ -221,8 +225,11 @@ def test_warm_start_continues(blobs, small):
 
     with pytest.raises(ValueError, match=r"'latent_dim' must stay 4\. Got 5"):
         detector.set_params(latent_dim=5).fit(rows)
+    detector.set_params(latent_dim=4)
+    with pytest.raises(ValueError, match=r"'hidden_layer_sizes' must stay \(16,\)"):
+        detector.set_params(hidden_layer_sizes=(8,)).fit(rows)
     with pytest.raises(ValueError, match=r"'n_estimators' must stay 2. Got 3"):
-        detector.set_params(latent_dim=4, n_estimators=3).fit(rows)
+        detector.set_params(hidden_layer_sizes=(16,), n_estimators=3).fit(rows)
     cold = small().fit(rows)
     assert cold._optimizer_leaves is None
     assert cold.fit(rows).n_iter_ == 5
@@ -471,7 +478,8 @@ def ugly(name):
     }[name]
 
 
-@pytest.mark.parametrize("score", SCORES)
+# The quick ones hold all views.
+@pytest.mark.parametrize("score", slow_but(("learned", "combined", "elbo"), SCORES))
 @pytest.mark.parametrize(
     "name",
     [
@@ -521,6 +529,7 @@ def test_a_column_of_odd_scale_warns_once(small):
     assert seen[0].filename == __file__
 
 
+@FEW
 @given(
     n_rows=st.integers(2, 40),
     exponent=st.floats(-3, 3),

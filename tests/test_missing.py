@@ -1,5 +1,6 @@
 """Missing cells, ``missing="mask"``: what is observed counts, and nothing else."""
 
+import itertools
 import pickle
 from dataclasses import replace
 
@@ -26,12 +27,14 @@ from skae.core.scores import SCORES
 from skae.io import load, save, to_onnx
 from skae.testing import count_compilations
 from tests.helpers import (
+    FEW,
     NETWORK,
     bottleneck_for,
     configure,
     features,
     hyperparameters,
     slow_but,
+    slow_rows_but,
 )
 
 pytestmark = [pytest.mark.filterwarnings("ignore:Column")]
@@ -211,7 +214,7 @@ def test_the_loss_is_the_mean_over_the_observed_cells_of_each_row():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("score", slow_but(("combined", "elbo", "joint"), SCORES))
+@pytest.mark.parametrize("score", slow_but(("learned", "elbo"), SCORES))
 def test_complete_rows_score_as_without_masks_in_any_company(score, rows, small):
     X, outliers = rows
     plain = small(anomaly_score=score).fit(X)
@@ -418,6 +421,7 @@ def test_which_cells_are_missing_compiles_nothing(rows):
 
 
 @pytest.mark.filterwarnings("ignore:The posterior has collapsed")
+@FEW
 @given(
     n_rows=st.integers(2, 40),
     share=st.floats(0, 1),
@@ -451,8 +455,13 @@ def test_nan_brings_the_advice_to_mask_it(small):
         small().fit([[1.0, np.nan], [2.0, 3.0]])
 
 
-@pytest.mark.parametrize("anomaly_score", ["learned", "mahalanobis", "combined"])
-@pytest.mark.parametrize("share", [0.0, 0.05])
+@pytest.mark.parametrize(
+    ("anomaly_score", "share"),
+    slow_rows_but(
+        [("learned", 0.0), ("mahalanobis", 0.05)],
+        itertools.product(("learned", "mahalanobis", "combined"), (0.0, 0.05)),
+    ),
+)
 def test_mostly_equal_rows_have_scores(anomaly_score, share, small):
     """Seven of ten rows are zeros: what is most alike among all has no spread."""
     X = np.random.default_rng(0).normal(size=(400, 6))

@@ -44,6 +44,7 @@ from skae.model_selection import (
     RecallAtPrecision,
     TunedThresholdDetector,
 )
+from tests.helpers import SMALL, slow_but
 
 
 @pytest.fixture
@@ -510,7 +511,7 @@ def test_splits_run_in_parallel_with_the_same_result(labelled):
     assert offsets[0] == offsets[1]
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", slow_but([2], [1, 2]))
 def test_progress_bars_show_every_training(n_jobs, labelled, small, capsys):
     X, y = labelled
     detector = TunedThresholdDetector(small(), cv=2, n_jobs=n_jobs)
@@ -641,11 +642,7 @@ class BinaryLabels(TunedThresholdDetector):
         BinaryLabels(IsolationForest(n_estimators=20, random_state=0), cv=2),
         BinaryLabels(
             AutoencoderOutlierDetector(
-                hidden_layer_sizes=(16,),
-                latent_dim=4,
-                max_iter=20,
-                validation_fraction=0.0,
-                random_state=0,
+                validation_fraction=0.0, random_state=0, **SMALL
             ),
             objective=AlarmCost(),
             cv=2,

@@ -126,9 +126,7 @@ def sizes(detector, rows):
 # One of the weights, one of the codes, and those that are like no other.
 @pytest.mark.parametrize(
     "name",
-    slow_but(
-        ("l1_weights", "l1_activity", "sparsity", "contraction"), penalties.PENALTIES
-    ),
+    slow_but(("sparsity", "contraction"), penalties.PENALTIES),
 )
 def test_penalties_do_their_work(name, blobs, small):
     rows, _ = blobs

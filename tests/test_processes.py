@@ -11,6 +11,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.core import fitting, training
+from tests.helpers import slow_but
 
 
 def run(code, **env):
@@ -56,12 +57,16 @@ def test_global_state_is_left_alone():
     )
 
 
-def test_scores_are_the_same_in_every_process():
+@pytest.mark.parametrize(
+    "score", slow_but(["reconstruction"], ["reconstruction", "learned"])
+)
+def test_scores_are_the_same_in_every_process(score):
     code = (
         "import hashlib, numpy as np\n"
         "from skae import AutoencoderOutlierDetector\n"
         "X = np.random.default_rng(0).normal(size=(250, 5))\n"
-        "d = AutoencoderOutlierDetector(latent_dim=4, max_iter=3, random_state=0)\n"
+        f"d = AutoencoderOutlierDetector(anomaly_score={score!r}, latent_dim=4,\n"
+        "    max_iter=3, random_state=0)\n"
         "print(hashlib.sha256(d.fit(X).score_samples(X).tobytes()).hexdigest())\n"
     )
     # Each compiles for itself.

@@ -47,6 +47,7 @@ def test_default_beats_isolation_forest_on_average(data_folder):
         assert ours > theirs
 
 
+@pytest.mark.slow
 def test_frauds_are_found(data_folder):
     data = np.load(data_folder / "creditcard" / "creditcard.npz")
     X, y = data["X"][:, 1:], data["y"]
@@ -126,6 +127,7 @@ def test_tampered_features_are_named(data_folder, name, score):
     assert found["5 residual deviations"] >= 2.4
 
 
+@pytest.mark.slow
 def test_signals_of_anomalies_are_those_of_the_lecture(
     data_folder, monkeypatch, tmp_path
 ):

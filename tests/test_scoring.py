@@ -11,7 +11,7 @@ from skae.core import ball, blocks, gaussian, model, networks
 from skae.core.config import NetworkConfig
 from skae.core.scores import SCORES
 from skae.core.views import CODES, REPRESENTATION
-from tests.helpers import bottleneck_for, slow_but
+from tests.helpers import FEW, bottleneck_for, slow_but
 
 
 def fitted_parts(detector):
@@ -89,7 +89,7 @@ def energies_by_hand(detector, X, X_train):
 # That of "elbo" is in test_bottlenecks.
 # Those of columns, subsets and what is learned are in test_views.
 @pytest.mark.parametrize(
-    "score", sorted(set(SCORES) - {"elbo", "columns", "subsets", "learned"})
+    "score", sorted(set(SCORES) - {"elbo", "cells", "columns", "subsets", "learned"})
 )
 def test_scores_equal_their_formulas(score, blobs, small):
     rows, outliers = blobs
@@ -126,6 +126,7 @@ def test_reconstruction_score_is_the_mean_squared_residual(blobs, small):
     np.testing.assert_allclose(-errors.mean(axis=1), expected, rtol=1e-5)
 
 
+@FEW
 @given(
     n_features=st.sampled_from([1, 7, 33]),
     n_rows=st.integers(1, 1200),
@@ -175,7 +176,7 @@ def bit_detector(n_features):
     return BIT_DETECTORS[n_features]
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", slow_but(("learned", "elbo"), SCORES))
 def test_scores_do_not_rise_again_far_from_the_data(score, breast_cancer):
     benign, _ = breast_cancer
     detector = AutoencoderOutlierDetector(
@@ -234,15 +235,16 @@ def test_constant_columns_count_in_units_of_one():
     np.testing.assert_array_equal(statistics["scale"][:2], 1)
 
 
-def test_very_wide_rows_fit_and_score():
+@pytest.mark.parametrize("width", slow_but([500], [500, 3000]))
+def test_very_wide_rows_fit_and_score(width):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3000))
+    X = rng.normal(size=(60, 3)) @ rng.normal(size=(3, width))
     detector = AutoencoderOutlierDetector(
         hidden_layer_sizes=(8,), latent_dim=4, max_iter=3, random_state=0
     ).fit(X)
     scores = detector.score_samples(X)
     np.testing.assert_array_equal(detector.score_samples(X[7:8]), scores[7:8])
-    assert detector.score_samples(rng.normal(size=(5, 3000)) * 5).max() < scores.min()
+    assert detector.score_samples(rng.normal(size=(5, width)) * 5).max() < scores.min()
 
 
 def test_blocks_of_a_wide_network_are_lower():

@@ -19,7 +19,7 @@ from tests.helpers import hyperparameters
 from tests.search import check, resumed, search
 from tests.test_penalties import relative_entropy
 
-QUICK = [*range(8), *range(SHARING, SHARING + 8)]
+QUICK = [*range(5), *range(SHARING, SHARING + 5)]
 
 
 @pytest.mark.parametrize("seed", QUICK)

@@ -22,7 +22,6 @@ SMALL = AutoencoderOutlierDetector(
     "detector",
     [
         AutoencoderOutlierDetector(),
-        SMALL,
         make_pipeline(StandardScaler(), SMALL),
         TunedThresholdDetector(SMALL),
         make_pipeline(StandardScaler(), IsolationForest(random_state=0)),

@@ -152,3 +152,42 @@ def test_one_gross_row_does_not_set_the_threshold(n_scores):
 def test_weights_of_an_expected_rate_count_like_repeated_rows():
     scores, weight = np.array([3.0, 1.0, 2.0]), [1, 8, 1]
     assert thresholds.expected_offset(scores, 0.85, weight) == 2.0
+
+
+@pytest.mark.parametrize(("n_rows", "rate"), [(60, 0.0625), (250, 0.05)])
+def test_scores_of_other_networks_are_read_more_strictly(small, n_rows, rate):
+    # Few rows are scored by networks that saw four fifths of them.
+    rows = np.random.default_rng(0).normal(size=(n_rows, 3))
+    detector = small().fit(rows)
+    expected = thresholds.expected_offset(detector.calibration_scores_, rate)
+    assert detector.offset_ == pytest.approx(expected)
+
+
+def test_candidates_are_the_middles_between_neighbours():
+    scores = [-3.0, 1.0, 2.0, 2.0, 12.0]
+    expected = [-3.0, -1.0, 1.5, 7.0, np.nextafter(12.0, np.inf)]
+    np.testing.assert_array_equal(thresholds.candidate_thresholds(scores), expected)
+    # There is no number between these.
+    near = [1.0, np.nextafter(1.0, 2.0)]
+    np.testing.assert_array_equal(thresholds.candidate_thresholds(near)[:2], near)
+    far = [-1.7e308, 1.7e308]
+    assert thresholds.candidate_thresholds(far)[1] == 0.0
+    assert thresholds.candidate_thresholds([-np.inf, 2.0])[1] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("lowest", "expected"), [(-100.0, 1.0 - 4.5), (0.5, 0.5), (-np.inf, 1.0 - 4.5)]
+)
+def test_the_lowest_counts_as_near_the_second(lowest, expected):
+    # The median of these is 5.5, 4.5 above the second lowest.
+    scores = [lowest, *map(float, range(1, 4)), 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
+    assert thresholds.expected_offset(scores, 0.01) == pytest.approx(expected)
+    # Of fewer, nobody knows which are gross.
+    assert thresholds.expected_offset(scores[:9], 0.01) == lowest
+
+
+@pytest.mark.parametrize("weight", [[1, 1, 1, 1, 2], [2, 1, 1, 1, 1], [1, 2, 1, 1, 1]])
+def test_any_weight_that_differs_makes_a_weighted_quantile(weight):
+    scores = np.arange(5.0)
+    assert thresholds.expected_offset(scores, 0.7, weight) in scores
+    assert thresholds.expected_offset(scores, 0.7) == pytest.approx(3.2)

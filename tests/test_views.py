@@ -146,6 +146,18 @@ def test_the_default_score_is_its_formula(rng):
     np.testing.assert_allclose(merged, evidence(energies, usual), rtol=1e-9)
 
 
+def test_what_no_network_restores_counts_more_for_wrong_cells(rng):
+    usual, energies = usual_energies(rng), usual_energies(rng, 50)
+    energies[:5, 0] *= 1e6
+    units = units_of(usual)
+    v = learned.views(energies, units)[:, 0]
+    more = 3 * np.maximum(v - 2, 0) ** 2
+    expected = (evidence(energies, usual) ** 1.5 + more) ** (2 / 3)
+    merged = learned.merge_broken(energies, units)
+    np.testing.assert_allclose(merged, expected, rtol=1e-9)
+    assert (merged[:5] > learned.merge(energies, units)[:5]).all()
+
+
 @settings(deadline=None, max_examples=50)
 @given(
     hnp.arrays(

@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,12 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from skae._command import dates
 from skae._command.errors import CommandError
 from skae._command.kinds import Kind, kind_of
+from skae._command.logs import Logs
 from skae._command.numerals import numbers
 from skae._command.text import first, listed, shown
 
@@ -42,19 +44,20 @@ NEEDLESS = (
 )
 
 
-class Columns(NamedTuple):
+@dataclass(frozen=True)
+class Columns:
     """Names of the columns to use, and what is to be said of all.
 
     ``units`` and ``formats`` tell how numbers and dates are written, by name.
     """
 
-    numbers: list[str]
-    categories: list[str]
-    dates: list[str]
-    texts: list[str]
-    notes: list[str]
-    units: dict[str, str]
-    formats: dict[str, str]
+    numbers: list[str] = field(default_factory=list)
+    categories: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    units: dict[str, str] = field(default_factory=dict)
+    formats: dict[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -88,7 +91,7 @@ def choose(table: pd.DataFrame, decimal: str, drop: Sequence[str]) -> Columns:
             f"there is no column {unknown[0]!r} to drop. The columns are: "
             f"{listed(table.columns)}."
         )
-    found = Columns([], [], [], [], [], {}, {})
+    found = Columns()
     notes = []
     for name in table.columns:
         dropped = name in drop
@@ -147,15 +150,17 @@ def pipeline(
     *,
     impute: bool = False,
     parts: Sequence[str] | None = None,
+    weight_of_categories: float = 1.0,
 ) -> Pipeline:
     """Put the preparation of mixed columns in front of a detector.
 
-    Numbers are standardised, and missing ones stay missing unless ``impute``.
+    Numbers are standardised, those that differ by factors as logarithms, and missing
+    ones stay missing unless ``impute``.
     Categories are one-hot encoded, missing ones as a category of their own, and rare
     ones together. Dates become their parts, all of them or those that ``parts`` names,
     and text becomes numbers by its letters.
     """
-    scale = StandardScaler()
+    scale = make_pipeline(Logs(), StandardScaler())
     encode = make_pipeline(
         SimpleImputer(strategy="constant", fill_value="(missing)"),
         OneHotEncoder(
@@ -164,6 +169,7 @@ def pipeline(
             max_categories=MAX_CATEGORIES,
             sparse_output=False,
         ),
+        MinMaxScaler((0.0, weight_of_categories)),
     )
     if impute:
         scale = make_pipeline(SimpleImputer(strategy="median"), scale)
@@ -227,7 +233,7 @@ def recurring(columns: Columns, rows: pd.DataFrame) -> tuple[Columns, list[str]]
             note = "ignored, dates that span too few days for rows to come"
         columns.notes.append(f"{shown(name)}: {note}")
     kept = [name for name in columns.dates if name not in lost]
-    return columns._replace(dates=kept), parts
+    return replace(columns, dates=kept), parts
 
 
 def made_up(columns: Columns) -> pd.DataFrame:
@@ -245,9 +251,8 @@ def columns_of(pipeline: Any) -> Columns:
         # Earlier versions left them out.
         used.get("dates", []),
         used.get("texts", []),
-        [],
-        getattr(pipeline, "units_", {}),
-        getattr(pipeline, "formats_", {}),
+        units=getattr(pipeline, "units_", {}),
+        formats=getattr(pipeline, "formats_", {}),
     )
 
 

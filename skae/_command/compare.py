@@ -12,12 +12,13 @@ from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
 from skae import AutoencoderOutlierDetector
 from skae._command import columns as of_columns
-from skae._command import page, tables
+from skae._command import giveaways, page, tables, verdict
 from skae._command.detectors import (
-    HEADINGS,
+    OURS,
     Measured,
     detectors,
-    measure,
+    figures_of,
+    measure_in_time,
     table_of,
     told,
 )
@@ -57,8 +58,6 @@ CURVES = (
     ),
 )
 
-OURS = "AutoencoderOutlierDetector"
-
 
 def run(options: Namespace, console: "Console", progress: Progress) -> None:
     """Split, measure every detector, and write what is asked for."""
@@ -78,6 +77,7 @@ def run(options: Namespace, console: "Console", progress: Progress) -> None:
     X = of_columns.frame(rows, chosen, table.decimal)
     valued = ~of_columns.without_values(X)
     X, is_outlier = X[valued], is_outlier[valued]
+    notes += giveaways.note(X, chosen, is_outlier)
     train, test = split(is_outlier, options.contaminated, rng)
     notes.append(
         f"{len(train):,} rows train, {is_outlier[train].sum():,} of them outliers; "
@@ -85,18 +85,22 @@ def run(options: Namespace, console: "Console", progress: Progress) -> None:
     )
     results = {}
     makers = _makers(options, is_outlier[train].mean())
+    parts = X.iloc[train], X.iloc[test], is_outlier[test]
     with progress.steps("comparing", len(makers)) as step:
         for name, detector in makers.items():
             step(name)
             masks = isinstance(detector, AutoencoderOutlierDetector)
             pipeline = of_columns.pipeline(chosen, detector, impute=not masks)
-            results[name] = measure(
-                pipeline, X.iloc[train], X.iloc[test], is_outlier[test]
-            )
+            results[name] = measure_in_time(options.time_limit, pipeline, *parts)
+            if results[name].pipeline is None:
+                notes.append(f"{name} did not end in {options.time_limit:g} s")
     title = f"{table.name}: {shown(options.label)} = {listed(outlier)} is the outlier"
     console.print(table_of(title, results))
     for note in notes:
         console.print(f"- {note}", markup=False, highlight=False)
+    words = verdict.of_one(results, is_outlier[test], rng)
+    console.print(words, markup=False, highlight=False)
+    notes.insert(0, words)
     _report(results, X.iloc[test], is_outlier[test], title, notes, options.report)
     console.print(
         f"Pictures: {visible(options.report)}.", markup=False, highlight=False
@@ -130,6 +134,7 @@ def _labels(
     counts = label.value_counts()
     found = listed([f"{shown(value)} ({n:,})" for value, n in counts.items()])
     outlier = [_name(value) for value in options.outlier or ()]
+    reason = "as --outlier says" if outlier else "the rarer of two values"
     outlier = outlier or _rarest(counts, options.label, found)
     unknown = [value for value in outlier if value not in counts.index]
     if unknown:
@@ -141,6 +146,9 @@ def _labels(
         raise CommandError(
             f"{options.label} needs inliers and outliers. The values are: {found}."
         )
+    notes.append(
+        f"{shown(options.label)} = {listed(outlier)} is the outlier, {reason}: {found}"
+    )
     return rows, is_outlier, outlier
 
 
@@ -193,6 +201,9 @@ def _report(
     notes: list[str],
     path: Path,
 ) -> None:
+    headings, figures = figures_of(results)
+    names = list(results)
+    results = {key: found for key, found in results.items() if found.pipeline}
     curves = [
         page.picture(
             lambda ax, draw=draw, axes=axes: _curves(
@@ -207,20 +218,22 @@ def _report(
         f"Detectors on {title}",
         page.bullets(notes),
         page.table(
-            ["detector", *HEADINGS],
-            [(name, *measured.figures) for name, measured in results.items()],
+            ["detector", *headings],
+            [(name, *row) for name, row in zip(names, figures.tolist(), strict=True)],
         ),
         page.paragraph("The first fit of a process includes compilation."),
         *curves,
-        page.heading(OURS),
-        *_pictures(results[OURS], X, np.where(is_outlier, -1, 1)),
+        *_pictures(results.get(OURS), X, np.where(is_outlier, -1, 1)),
     )
     page.write(html, path)
 
 
-def _pictures(ours: Measured, X: pd.DataFrame, y: np.ndarray) -> tuple[str, ...]:
+def _pictures(ours: Measured | None, X: pd.DataFrame, y: np.ndarray) -> tuple[str, ...]:
+    if ours is None:
+        return ()
     offset = ours.pipeline[-1].offset_
     return (
+        page.heading(OURS),
         page.picture(
             lambda ax: ScoreDistributionDisplay.from_predictions(
                 y, ours.scores, threshold=offset, ax=ax

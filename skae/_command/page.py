@@ -80,6 +80,7 @@ def _cell(value: str | float, heading: str) -> str:
     if isinstance(value, str):
         return f'<td class="text" {name}>{escape(value)}</td>'
     shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    shown = "-" if shown == "nan" else shown
     return f'<td class="number" {name}>{shown}</td>'
 
 

@@ -2,7 +2,7 @@
 
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,14 @@ from skae._command import columns as of_columns
 from skae._command import numerals, saved, tables
 from skae._command.errors import CommandError, writing
 from skae._command.progress import Progress
+from skae._command.score_report import N_NAMED as N_NAMED_IN_REPORT
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
 from skae._command.strange import Strange
-from skae._command.text import visible
+from skae._command.text import shown, visible
 from skae._ranking import worst_features
 from skae._tracing import trace
+from skae.inspection import reasons
 from skae.inspection._explanations import parts_by_column
 
 if TYPE_CHECKING:
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
 MAX_TRAIN = 100_000
 
 MIN_TRAIN = 10
+
+# What is assumed of a file that is scored by what trained on it: this share of its rows
+# are outliers, of which the grossest do not train.
+ASSUMED, TRIM, ANOMALY_SCORE = 0.05, 0.02, "cells"
+
+# Rare categories are not what is gross.
+WEIGHT_OF_CATEGORIES = 0.2
 
 # A threshold of fewer rows is rough.
 FEW = 200
@@ -57,16 +66,14 @@ def run(options: Namespace, console: "Console", progress: Progress) -> None:
         pipeline = _train(options, table, rng, notes, progress)
         if len(options.files) == 2:
             table = tables.open_table(options.files[1])
-        else:
-            notes.append(
-                "these rows also trained the detector, so their p-values are not to be "
-                "trusted; those of new rows are"
-            )
     if options.save:
         saved.save(pipeline, options.save)
     if options.load or len(options.files) == 2:
         table = _read_as_in_training(pipeline, table, notes)
+    is_new = bool(options.load) or len(options.files) == 2
     scored = _score(pipeline, table, options.features, rng, notes, progress)
+    # Of rows that trained they would promise too much.
+    scored = scored if is_new else scored._replace(p_values=None)
     missing = np.count_nonzero(~scored.has_score)
     if missing:
         notes.append(f"{missing:,} rows without any value have no score")
@@ -105,14 +112,8 @@ def _train(
             f"{table.path} has {len(rows)} rows with values, and training needs "
             f"{MIN_TRAIN}."
         )
-    detector = AutoencoderOutlierDetector(
-        missing="mask",
-        # Outliers are among the training rows if these are what is scored.
-        trim="auto" if options.contamination or len(options.files) > 1 else 0.25,
-        contamination=options.contamination or "auto",
-        random_state=options.random_state,
-    )
-    pipeline = of_columns.pipeline(chosen, detector, parts=parts)
+    pipeline = _untrained(options, chosen, notes, parts)
+    detector = pipeline[1]
     if not table.is_parquet:
         # Rows to come may be too few to tell.
         pipeline.decimal_ = table.decimal
@@ -126,13 +127,66 @@ def _train(
                 detector.fit(inputs)
         except ConvergenceWarning as warning:
             raise KeyboardInterrupt from warning
-    if len(detector.calibration_scores_) < FEW:
-        notes.append(_of_few(len(detector.calibration_scores_), options.contamination))
+    n_held_out = len(detector.calibration_scores_)
+    if n_held_out < FEW and (len(options.files) == 2 or options.save):
+        notes.append(_of_few(n_held_out, detector.contamination))
     return pipeline
 
 
-def _of_few(n_rows: int, contamination: float | None) -> str:
-    if contamination:
+def untrained_of_one_file(
+    chosen: of_columns.Columns,
+    *,
+    contamination: float = ASSUMED,
+    trim: float = TRIM,
+    random_state: int | None = None,
+    parts: Sequence[str] | None = None,
+) -> Pipeline:
+    """Pipeline for a file whose outliers are among the rows that train."""
+    detector = AutoencoderOutlierDetector(
+        missing="mask",
+        contamination=contamination,
+        trim=trim,
+        anomaly_score=ANOMALY_SCORE,
+        random_state=random_state,
+    )
+    return of_columns.pipeline(
+        chosen,
+        detector,
+        parts=parts,
+        weight_of_categories=WEIGHT_OF_CATEGORIES,
+    )
+
+
+def _untrained(
+    options: Namespace,
+    chosen: of_columns.Columns,
+    notes: list[str],
+    parts: Sequence[str] | None,
+) -> Pipeline:
+    if len(options.files) == 1:
+        if not options.contamination:
+            notes.append(
+                f"assumed that {ASSUMED:.0%} of the rows are outliers; "
+                "--contamination SHARE says otherwise"
+            )
+        return untrained_of_one_file(
+            chosen,
+            contamination=options.contamination or ASSUMED,
+            trim=TRIM if options.trim is None else options.trim,
+            random_state=options.random_state,
+            parts=parts,
+        )
+    detector = AutoencoderOutlierDetector(
+        missing="mask",
+        trim="auto" if options.trim is None else options.trim,
+        contamination=options.contamination or "auto",
+        random_state=options.random_state,
+    )
+    return of_columns.pipeline(chosen, detector, parts=parts)
+
+
+def _of_few(n_rows: int, contamination: float | str) -> str:
+    if contamination != "auto":
         return f"p-values are rough: they rest on {n_rows} rows held out from training"
     return (
         f"threshold and p-values are rough: they rest on {n_rows} rows held out from "
@@ -192,7 +246,7 @@ def _score(
     if np.isnan(top.keys).all():
         raise CommandError(f"{table.path} has no row with a value to score.")
     scores, p_values, worst, shares = map(np.concatenate, zip(*parts, strict=True))
-    return Scored(
+    found = Scored(
         scores,
         p_values,
         worst,
@@ -201,7 +255,20 @@ def _score(
         detector.offset_,
         top.rows,
         others.rows,
+        {},
     )
+    return found._replace(words=_words(pipeline, found, n_features))
+
+
+def _words(pipeline: Any, found: Scored, n_features: int) -> dict[int, list[str]]:
+    """Reasons of the rows that a report may name."""
+    numbers = found.worst_rows[: max(N_NAMED_IN_REPORT)]
+    with of_columns.quiet():
+        said = reasons(pipeline, found.top.loc[numbers], n_features)
+    return {
+        int(row): [shown(reason) for reason in of_row]
+        for row, of_row in zip(numbers, said, strict=True)
+    }
 
 
 def _score_chunk(
@@ -246,22 +313,20 @@ def _print(
     from rich.table import Table
 
     table = Table(title="The most abnormal rows", title_justify="left")
-    for heading in ("rank", "row", "score", "p-value"):
+    has_p = scored.p_values is not None
+    for heading in ("rank", "row", "score", *(["p-value"] if has_p else [])):
         table.add_column(heading, justify="right")
-    table.add_column("why (share of what is odd)")
+    table.add_column("why")
     for rank, row in enumerate(scored.worst_rows[:N_NAMED], 1):
-        table.add_row(
-            str(rank),
-            str(row + 1),
-            f"{scored.scores[row]:.4g}",
-            f"{scored.p_values[row]:.2g}",
-            escape(", ".join(scored.reasons(row))),
-        )
+        cells = [str(rank), str(row + 1), f"{scored.scores[row]:.4g}"]
+        if scored.p_values is not None:
+            cells.append(f"{scored.p_values[row]:.2g}")
+        table.add_row(*cells, escape("; ".join(scored.reasons(row))))
     console.print(table)
     for note in notes:
         console.print(escape(f"- {note}"), highlight=False)
     console.print(
-        f"{scored.is_flagged.sum():,} of {scored.has_score.sum():,} rows are flagged. "
+        f"{scored.flagged_share}. "
         f"All rows: {visible(options.out)}. Pictures: {visible(options.report)}.",
         markup=False,
         highlight=False,

@@ -1,5 +1,6 @@
 """Report of scored rows."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from skae.inspection import (
 N_NAMED = (10, 50)
 
 
+P_VALUE = "p-value: share of the rows held out from training with a score as low. "
+
+# How the legends of pictures of labelled rows read where flags take labels' place.
+NAMES = {"inliers": "not flagged", "outliers": "flagged"}
+
+
 def write_report(
     pipeline: Any, scored: Scored, name: str, notes: list[str], path: Path
 ) -> None:
@@ -28,19 +35,23 @@ def write_report(
     html = page.page(
         f"Outliers in {name}",
         page.paragraph(
-            f"{n_flagged:,} of {scored.has_score.sum():,} rows are flagged: their "
+            f"{scored.flagged_share}: their "
             f"scores are below the threshold {scored.offset:.4g}. The lower a score, "
             "the more abnormal the row."
         ),
         page.bullets(notes),
         page.heading("The most abnormal rows"),
         page.paragraph(
-            "p-value: share of the rows held out from training with a score as low. "
-            "Why: the columns that make the score, with their values and their shares "
-            "of what is odd about the row."
+            ("" if scored.p_values is None else P_VALUE)
+            + "Why: the cells that do not fit the rest of their row, and what was "
+            "expected there. What only follows from them is not named."
         ),
         page.table(
-            ["rank", "row", "flagged", "score", "p-value", "why"],
+            [
+                *("rank", "row", "flagged", "score"),
+                *(() if scored.p_values is None else ("p-value",)),
+                "why",
+            ],
             [
                 _line(scored, rank, row)
                 for rank, row in enumerate(scored.worst_rows[: _n_named(n_flagged)], 1)
@@ -68,8 +79,8 @@ def _line(scored: Scored, rank: int, row: int) -> tuple[Any, ...]:
         int(row) + 1,
         "yes" if scored.is_flagged[row] else "no",
         float(scored.scores[row]),
-        float(scored.p_values[row]),
-        ", ".join(scored.reasons(row)),
+        *(() if scored.p_values is None else (float(scored.p_values[row]),)),
+        "; ".join(scored.reasons(row)),
     )
 
 
@@ -114,7 +125,7 @@ def _pictures_of_rows(pipeline: Any, scored: Scored) -> tuple[str, ...]:
     parts = [
         page.heading("Columns"),
         page.picture(
-            lambda ax: FeatureErrorDisplay.from_estimator(pipeline, rows, y, ax=ax),
+            _of_flags(FeatureErrorDisplay, pipeline, rows, y),
             f"Mean errors of the worst columns, of {shown}. A few extreme rows may "
             "rule a mean.",
             size=(7.2, 4.8),
@@ -125,11 +136,25 @@ def _pictures_of_rows(pipeline: Any, scored: Scored) -> tuple[str, ...]:
     return (
         *parts,
         page.picture(
-            lambda ax: LatentSpaceDisplay.from_estimator(pipeline, rows, y, ax=ax),
+            _of_flags(LatentSpaceDisplay, pipeline, rows, y),
             f"Map of the codes of {shown}.",
             size=(7.2, 4.8),
         ),
     )
+
+
+def _of_flags(display: Any, pipeline: Any, rows: Any, y: Any) -> Callable[[Any], None]:
+    """Picture of rows whose flags stand for labels, and are called so."""
+
+    def draw(ax: Any) -> None:
+        shown = display.from_estimator(pipeline, rows, y, ax=ax)
+        for axes in shown.figure_.axes:
+            legend = axes.get_legend()
+            for text in legend.get_texts() if legend else ():
+                for label, flag in NAMES.items():
+                    text.set_text(text.get_text().replace(label, flag))
+
+    return draw
 
 
 def _heat_map(pipeline: Any, rows: pd.DataFrame) -> str:

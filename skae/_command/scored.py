@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-
-from skae._command.text import shown
 
 # Lines to write in one go.
 LINES = 50_000
@@ -16,22 +14,28 @@ LINES = 50_000
 FORMULA = re.compile(r"(?![-+]?\d+(\.\d+)?\Z)[-=+@\t\r\n]")
 
 
+# Where no cell alone makes a row odd.
+NO_CELL = "an unusual combination: no single column"
+
+
 class Scored(NamedTuple):
     """Scores of a file; arrays have an entry for each of its rows.
 
     ``worst`` are the columns that make most of the scores, and ``shares`` how much.
     ``top`` and ``others`` are the most abnormal rows and a random sample, as they
-    enter the Pipeline, indexed by the number of the row, from 0 on.
+    enter the Pipeline, indexed by the number of the row, from 0 on. ``words`` are the
+    reasons of the most abnormal ones. There are no ``p_values`` of rows that trained.
     """
 
     scores: np.ndarray
-    p_values: np.ndarray
+    p_values: np.ndarray | None
     worst: np.ndarray
     shares: np.ndarray
     names: list[str]
     offset: float
     top: pd.DataFrame
     others: pd.DataFrame
+    words: dict[int, list[str]]
 
     @property
     def has_score(self) -> np.ndarray:
@@ -58,15 +62,17 @@ class Scored(NamedTuple):
         rows = rows[~np.isnan(self.scores[rows])]
         return rows[np.argsort(self.scores[rows], kind="stable")]
 
+    @property
+    def flagged_share(self) -> str:
+        """How many rows are flagged, in words."""
+        flagged, n_rows = int(self.is_flagged.sum()), int(self.has_score.sum())
+        return (
+            f"{flagged:,} of {n_rows:,} rows ({percent(flagged / n_rows)}) are flagged"
+        )
+
     def reasons(self, row: int) -> list[str]:
-        """Say which columns make a top row odd, with values and shares."""
-        words = []
-        for j, share in zip(self.worst[row], self.shares[row], strict=True):
-            # What adds less than an average column is no reason.
-            if share * len(self.names) > 1:
-                value = _text(self.top.loc[row, self.names[j]])
-                words.append(f"{shown(self.names[j])} = {value} ({share:.0%})")
-        return words
+        """Say what makes a row odd."""
+        return self.words.get(int(row)) or [NO_CELL]
 
     def lines(self) -> Iterator[pd.DataFrame]:
         """Table to write, in parts: a line for each row, in the order of the file."""
@@ -82,10 +88,11 @@ class Scored(NamedTuple):
                     "row": np.arange(start, start + len(rank)) + 1,
                     "rank": rank,
                     "score": self.scores[part].round(6),
-                    "p_value": self.p_values[part].round(6),
-                    "outlier": outlier,
                 }
             )
+            if self.p_values is not None:
+                lines["p_value"] = self.p_values[part].round(6)
+            lines["outlier"] = outlier
             for i in range(self.worst.shape[1]):
                 share = self.shares[part, i].astype(np.float64).round(3)
                 named = names[self.worst[part, i]]
@@ -99,9 +106,6 @@ def _as_text(name: str) -> str:
     return f"'{name}" if FORMULA.match(name) else name
 
 
-def _text(value: Any) -> str:
-    if pd.isna(value):
-        return "missing"
-    if isinstance(value, pd.Timestamp):
-        return str(value).removesuffix(" 00:00:00")
-    return f"{value:.6g}" if isinstance(value, float) else shown(value)
+def percent(share: float) -> str:
+    """Share in percent, with a digit where it is small."""
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{share:.0%}".replace("%", " %")

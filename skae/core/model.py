@@ -268,6 +268,12 @@ def usual_errors(model: Model) -> np.ndarray:
     return np.maximum(np.maximum(usual, ERROR_FLOOR * usual.mean()), noise)
 
 
+def usual_row(model: Model) -> np.ndarray:
+    """Mean of each feature on training rows, in float64."""
+    center = model.statistics["center"][0].astype(np.float64)
+    return spread.back(center, model.statistics)
+
+
 def denoising_score(model: Model, X: Any) -> float:
     """Minus the median denoising error, in training variances."""
     scale = model.statistics["scale"][0].astype(np.float64)

@@ -6,10 +6,12 @@ from sklearn.metrics._scorer import _PassthroughScorer, _Scorer
 from sklearn.model_selection import KFold
 
 from skae import metrics, model_selection
+from skae._command.logs import Logs
 from skae._detector import AutoencoderOutlierDetector
 
 _TYPES = (
     AutoencoderOutlierDetector,
+    Logs,
     *(getattr(model_selection, name) for name in model_selection.__all__),
     metrics.AlarmCost,
     # What a fitted search, with our scorers or without scoring, consists of.

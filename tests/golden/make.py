@@ -20,6 +20,7 @@ CASES = {
         "random_state": 0,
     },
     "learned": {"n_estimators": 2, "contamination": 0.1, "random_state": 0},
+    "cells": {"anomaly_score": "cells", "contamination": 0.1, "random_state": 0},
     "columns": {"anomaly_score": "columns", "random_state": 0},
     "subsets": {"anomaly_score": "subsets", "random_state": 0},
     "joint": {"anomaly_score": "joint", "random_state": np.random.RandomState(0)},

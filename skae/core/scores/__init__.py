@@ -6,7 +6,7 @@ from skae.core.scores.elbo import ELBO
 from skae.core.scores.energy import Score as Score
 from skae.core.scores.joint import JOINT
 from skae.core.scores.latent import LATENT
-from skae.core.scores.learned import LEARNED
+from skae.core.scores.learned import BROKEN_CELLS, LEARNED
 from skae.core.scores.mahalanobis import MAHALANOBIS
 from skae.core.scores.nearest import NEAREST
 from skae.core.scores.reconstruction import RECONSTRUCTION
@@ -25,4 +25,7 @@ SCORES: dict[str, Score] = {
     "subsets": Score((SUBSETS,)),
     # In the order of the weights.
     "learned": Score((RECONSTRUCTION, NEAREST, SUBSETS, COLUMNS, MAHALANOBIS), LEARNED),
+    "cells": Score(
+        (RECONSTRUCTION, NEAREST, SUBSETS, COLUMNS, MAHALANOBIS), BROKEN_CELLS
+    ),
 }

@@ -5,6 +5,7 @@ are usual add next to nothing: that a row is near a training row, say, does not 
 a value that its column has never had. A power above 1 lets what is most unusual decide.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,11 @@ LARGE = 12.0
 SHARPNESS = 2.0
 MIDDLE = 0.5
 POWER = 1.5
+
+# From this number of units on, the square of what the network cannot restore counts as
+# well: a cell that does not fit the others of its row shows in this view alone.
+BROKEN = 2.0
+WEIGHT_OF_BROKEN = 3.0
 
 
 def fit(usual: Usual) -> Statistics:
@@ -70,23 +76,50 @@ def evidence(views: np.ndarray) -> np.ndarray:
     return above**POWER
 
 
-def merge(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
-    """Root of the weighted sum of the evidence."""
-    found = evidence(views(energies, statistics))
+def _sum(found: np.ndarray, statistics: Statistics) -> np.ndarray:
     # Column by column: a product of matrices would round by the number of rows.
     terms = zip(statistics["view_weight"], found.T, strict=True)
-    return sum(weight * column for weight, column in terms) ** (1 / POWER)
+    return np.asarray(sum(weight * column for weight, column in terms))
+
+
+def merge(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Root of the weighted sum of the evidence."""
+    return _sum(evidence(views(energies, statistics)), statistics) ** (1 / POWER)
+
+
+def merge_broken(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Root of the sum, to which the first view adds where it is far from usual."""
+    units = views(energies, statistics)
+    broken = WEIGHT_OF_BROKEN * np.square(np.maximum(units[:, 0] - BROKEN, 0.0))
+    return (_sum(evidence(units), statistics) + broken) ** (1 / POWER)
 
 
 def onnx(g: Any, energies: list[str], statistics: Statistics) -> str:
     """ONNX form of :func:`merge`."""
-    s, terms = statistics, []
+    terms, _ = _onnx_terms(g, energies, statistics)
+    return g("Pow", g("Sum", *terms), np.float64(1 / POWER))
+
+
+def onnx_broken(g: Any, energies: list[str], statistics: Statistics) -> str:
+    """ONNX form of :func:`merge_broken`."""
+    terms, units = _onnx_terms(g, energies, statistics)
+    broken = g("Max", g("Sub", units[0], np.float64(BROKEN)), np.float64(0))
+    broken = g("Mul", g("Mul", broken, broken), np.float64(WEIGHT_OF_BROKEN))
+    return g("Pow", g("Sum", *terms, broken), np.float64(1 / POWER))
+
+
+def _onnx_terms(
+    g: Any, energies: list[str], statistics: Statistics
+) -> tuple[list[str], list[str]]:
+    """Nodes of the weighted evidence, and of the views."""
+    s, terms, all_units = statistics, [], []
     zero, large, sharp = (np.float64(x) for x in (0, LARGE, SHARPNESS))
     for i, energy in enumerate(energies):
         log = g("Log", g("Max", energy, s["view_floor"][i]))
         units = g("Div", g("Sub", log, s["view_middle"][i]), s["view_unit"][i])
         rest = g("Max", g("Sub", units, large), zero)
         view = g("Add", g("Min", units, large), g("Log", g("Add", rest, np.float64(1))))
+        all_units.append(view)
         up = g("Mul", g("Add", view, np.float64(MIDDLE)), sharp)
         # The logarithm of 1 + exp(up), without overflow.
         small = g("Exp", g("Neg", g("Abs", up)))
@@ -94,9 +127,11 @@ def onnx(g: Any, energies: list[str], statistics: Statistics) -> str:
         above = g("Div", soft, sharp)
         power = g("Pow", above, np.float64(POWER))
         terms.append(g("Mul", power, s["view_weight"][i]))
-    return g("Pow", g("Sum", *terms), np.float64(1 / POWER))
+    return terms, all_units
 
 
 LEARNED = Combination(
     merge, fit, keeps, of_new_rows=True, weight="view_weight", onnx=onnx
 )
+
+BROKEN_CELLS = replace(LEARNED, merge=merge_broken, onnx=onnx_broken)
