@@ -8,6 +8,7 @@ Without a command, detectors are compared on real data bundled with scikit-learn
 """
 
 import argparse
+import codecs
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -33,6 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
+    try:
+        return _run(parser, options)
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         # What the commands read, show and save with, in the order of the extra.
         for package in ("rich", "pandas", "pyarrow", "matplotlib", "skops"):
@@ -62,9 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CommandError, OSError) as error:
         print(_line(parser, error), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return 130
     return 0
 
 
@@ -99,8 +105,8 @@ def _add_score(commands: Any) -> None:
         "score",
         help="score the rows of a file: ranks, p-values, reasons, and a report",
         description="Train on a file and score the rows of another, or of the same. "
-        "CSV or Parquet; numbers, categories and missing values are used, dates and "
-        "free text are not. Writes a file of scores and an HTML report.",
+        "CSV, Parquet or Excel; numbers, categories, dates, text and missing values "
+        "are used. Writes a file of scores and an HTML report.",
     )
     score.add_argument(
         "files",
@@ -140,6 +146,23 @@ def _add_score(commands: Any) -> None:
     )
     score.add_argument(
         "--out", type=Path, help="file of scores; by default NAME.scores.csv"
+    )
+    score.add_argument(
+        "--id", metavar="COLUMN", help="column that names the rows; it does not train"
+    )
+    score.add_argument(
+        "--columns",
+        choices=["all", "used", "none"],
+        default="all",
+        help="columns of the rows to write beside their scores (default: all)",
+    )
+    score.add_argument(
+        "--encoding", type=_encoding, help="of text files; by default it is found out"
+    )
+    score.add_argument(
+        "--no-header",
+        action="store_true",
+        help="the first line is a row; columns are called column 1, column 2, ...",
     )
     _add_common(score)
 
@@ -209,6 +232,17 @@ def _in(interval: Float, text: str) -> float:
     if not interval.accepts(value):
         raise argparse.ArgumentTypeError(f"must be in {interval.interval}. Got {text}.")
     return value
+
+
+def _encoding(name: str) -> str:
+    """Name of an encoding of text."""
+    try:
+        "".encode(name)
+        return codecs.lookup(name).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(
+            f"must be an encoding, such as utf-8 or cp1252. Got {name}."
+        ) from None
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

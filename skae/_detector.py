@@ -996,15 +996,21 @@ class AutoencoderOutlierDetector(
 
     def _usual_errors(self) -> np.ndarray:
         """Mean squared residual of each feature on training rows."""
-        from skae.core import model
+        from skae.core import usual
 
-        return model.usual_errors(self._model())
+        return usual.errors(self.statistics_)
 
     def _usual_row(self) -> np.ndarray:
         """Mean of each feature on training rows."""
-        from skae.core import model
+        from skae.core import usual
 
-        return model.usual_row(self._model())
+        return usual.row(self.statistics_)
+
+    def _remembered_rows(self) -> np.ndarray | None:
+        """Rows of the training that scores compare with; None where none do."""
+        from skae.core import usual
+
+        return usual.remembered(self.statistics_)
 
     def _model(self) -> "Model":
         """Fitted parts as the core takes them."""

@@ -100,6 +100,7 @@ CORE = {
         "views",
     },
     # What the shell calls.
+    "usual": {"gaussian", "scores", "spread"},
     "model": {
         "batching",
         "blocks",
@@ -112,6 +113,7 @@ CORE = {
         "scores",
         "spread",
         "statistics",
+        "usual",
         "views",
     },
     "checking": {
@@ -154,7 +156,7 @@ CORE = {
 # Rooms of the core that modules of the shell call. The plan is made of all registries.
 SHELL = {
     "skae._command.cache": {"program_cache"},
-    "skae._detector": {"bottlenecks", "config", "devices", "model"},
+    "skae._detector": {"bottlenecks", "config", "devices", "model", "usual"},
     "skae._fitting": {
         "batching",
         "config",

@@ -244,6 +244,13 @@ def test_laws_of_the_cost(y, tolerance, more, random):
         assert cost.cost(y, predicted) == swapped.cost(predicted, y)
 
 
+def test_costs_are_those_that_were_asked_for_and_stay():
+    cost = AlarmCost()
+    assert (cost.false_alarm, cost.missed, cost.tolerance) == (1, 1, 0)
+    with pytest.raises(AttributeError):
+        cost.missed = 2
+
+
 def test_the_cost_scores_a_detector(labelled):
     X, y = labelled
     detector = IsolationForest(contamination=0.1, random_state=0).fit(X)

@@ -75,6 +75,23 @@ def test_numbers_behind_a_logarithm_are_in_their_units(pipeline):
     assert 1 < float(of_row[0].expected.removeprefix("about ")) < 200
 
 
+def test_degrees_are_those_of_cells_that_nobody_sees():
+    """Noise is copied well, so what a network sees of it is no measure of it."""
+    X = np.random.default_rng(0).normal(size=(500, 3))
+    X[:, 2] = X[:, 0] + X[:, 1]
+    X = np.c_[X, np.random.default_rng(1).normal(size=500)]
+    detector = AutoencoderOutlierDetector(random_state=0).fit(X)
+    assert np.sqrt(detector._usual_errors()[3]) < 0.3
+    row = [0.5, 0.5, 1.0, 4.0]
+    (of_row,) = reasons(detector, [row])
+    assert [(r.column, r.degree) for r in of_row] == [("x3", "slightly unusual")]
+    # As far from zero, but the other columns tell what it should be.
+    row = [0.5, 0.5, 4.0, 0.0]
+    (of_row,) = reasons(detector, [row])
+    assert of_row[0].column == "x2"
+    assert of_row[0].degree in ("very unusual", "far outside")
+
+
 def test_usual_rows_and_missing_cells_have_no_reason(pipeline):
     rows = pd.concat([usual_row(), usual_row(amount=np.nan)])
     plain, lacking = reasons(pipeline, rows)

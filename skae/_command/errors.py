@@ -1,5 +1,6 @@
 """What a user did that cannot work."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,22 @@ class CommandError(Exception):
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the file system says into one line."""
+def writing(path: Path) -> Iterator[Path]:
+    """Yield a file to write, which takes its place only once it is whole.
+
+    What the file system says becomes one line.
+    """
     try:
-        yield
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            # A device or a pipe.
+            yield target
+            return
+        part = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
+        try:
+            yield part
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error}") from error

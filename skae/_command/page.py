@@ -11,26 +11,37 @@ from typing import Any
 from skae._command.errors import writing
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff;
-       max-width: 62rem; margin: 0 auto; padding: 1rem; }
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --pale: #595959;
+        --line: #ddd; --odd: #ffd9a0; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8e8; --paper: #16181b; --pale: #a9adb3; --line: #3a3e44;
+          --odd: #7a4a00; }
+}
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink);
+       background: var(--paper); max-width: 62rem; margin: 0 auto; padding: 1rem; }
+mark { color: inherit; background: var(--odd); font-weight: 600; padding: 0 .2em; }
 h1 { font-size: 1.6rem; margin: .5rem 0; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; }
-figcaption { color: #444; font-size: .9rem; }
+figcaption { color: var(--pale); font-size: .9rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #ddd;
+th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid var(--line);
          vertical-align: top; overflow-wrap: break-word; }
 td.text:last-child { min-width: 12rem; }
 td.number { text-align: right; white-space: nowrap; }
 h1, li { overflow-wrap: anywhere; }
 @media (max-width: 40rem) {
   thead { display: none; }
-  tr { display: block; border-bottom: 1px solid #ddd; padding: .4rem 0; }
+  tr { display: block; border-bottom: 1px solid var(--line); padding: .4rem 0; }
   td { display: inline-block; border: 0; padding: 0 .8rem 0 0; }
   td.text { display: block; overflow-wrap: anywhere; }
-  td::before { content: attr(data-name) " "; color: #666; }
+  td::before { content: attr(data-name) " "; color: var(--pale); }
 }
 """
+
+
+class Marked(str):
+    """Text of a cell that is to stand out."""
 
 
 def page(title: str, *parts: str) -> str:
@@ -45,8 +56,8 @@ def page(title: str, *parts: str) -> str:
 
 def write(html: str, path: Path) -> None:
     """Write a page."""
-    with writing(path):
-        path.write_text(html, encoding="utf-8")
+    with writing(path) as part:
+        part.write_text(html, encoding="utf-8")
 
 
 def heading(text: str) -> str:
@@ -67,16 +78,19 @@ def bullets(lines: Iterable[str]) -> str:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:
     """Table of plain cells; what is a number stands to the right."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in headings)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in headings)
     body = "".join(f"<tr>{''.join(map(_cell, row, headings))}</tr>\n" for row in rows)
     return (
-        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n'
+        # What is scrolled has to be reached by the keyboard.
+        f'<div class="wide" tabindex="0"><table>\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}</tbody>\n</table></div>\n"
     )
 
 
 def _cell(value: str | float, heading: str) -> str:
     name = f'data-name="{escape(heading)}"'
+    if isinstance(value, Marked):
+        return f'<td class="text" {name}><mark>{escape(value)}</mark></td>'
     if isinstance(value, str):
         return f'<td class="text" {name}>{escape(value)}</td>'
     shown = f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -16,8 +16,8 @@ def save(pipeline: Any, path: Path) -> None:
     """Write a fitted Pipeline to a file."""
     import skops.io
 
-    with writing(path):
-        skops.io.dump(pipeline, path)
+    with writing(path) as part:
+        skops.io.dump(pipeline, part)
 
 
 def load(path: Path) -> Pipeline:

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
-from pyarrow import csv
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
 from skae import AutoencoderOutlierDetector, thresholds
 from skae._callbacks import progress_bar
 from skae._command import columns as of_columns
-from skae._command import numerals, saved, tables
-from skae._command.errors import CommandError, writing
+from skae._command import numerals, results, saved, tables
+from skae._command.errors import CommandError
 from skae._command.progress import Progress
 from skae._command.score_report import N_NAMED as N_NAMED_IN_REPORT
 from skae._command.score_report import write_report
 from skae._command.scored import Scored
 from skae._command.strange import Strange
-from skae._command.text import shown, visible
+from skae._command.text import listed, shown, visible
 from skae._ranking import worst_features
 from skae._tracing import trace
 from skae.inspection import reasons
@@ -58,31 +56,39 @@ def run(options: Namespace, console: "Console", progress: Progress) -> None:
     """Train or load, score, and write what is asked for."""
     rng = np.random.default_rng(options.random_state)
     notes: list[str] = []
+    first = _open(options, _only(options.files) if options.load else options.files[0])
     if options.load:
-        pipeline = saved.load(options.load)
-        table = tables.open_table(_only(options.files))
+        pipeline, table = saved.load(options.load), first
     else:
-        table = tables.open_table(options.files[0])
-        pipeline = _train(options, table, rng, notes, progress)
-        if len(options.files) == 2:
-            table = tables.open_table(options.files[1])
+        pipeline = _train(options, first, rng, notes, progress)
+        table = _open(options, options.files[-1]) if len(options.files) == 2 else first
     if options.save:
         saved.save(pipeline, options.save)
-    if options.load or len(options.files) == 2:
-        table = _read_as_in_training(pipeline, table, notes)
-    is_new = bool(options.load) or len(options.files) == 2
-    scored = _score(pipeline, table, options.features, rng, notes, progress)
+    is_new = bool(options.load) or table is not first
+    if is_new:
+        table = _read_as_in_training(pipeline, table, options, notes)
+    scored = _score(pipeline, table, options.features, options.id, rng, notes, progress)
     # Of rows that trained they would promise too much.
     scored = scored if is_new else scored._replace(p_values=None)
     missing = np.count_nonzero(~scored.has_score)
     if missing:
         notes.append(f"{missing:,} rows without any value have no score")
-    _write(scored, options.out)
-    write_report(pipeline, scored, table.name, notes, options.report)
-    _print(console, scored, notes, options)
+    with progress("writing", table) as advance:
+        chunks = advance(tables.chunks(table, raw=True))
+        rows = results.write(scored, chunks, scored.names, options)
+    write_report(pipeline, scored, rows, table.name, options.id, notes, options.report)
+    _print(console, scored, rows, notes, options)
 
 
-def _only(files: list[str]) -> str:
+def _given(name: str | None) -> list[str]:
+    return [] if name is None else [name]
+
+
+def _open(options: Namespace, path: Path) -> tables.Table:
+    return tables.open_table(path, options.encoding, has_names=not options.no_header)
+
+
+def _only(files: list[Path]) -> Path:
     if len(files) != 1:
         raise CommandError(f"--load takes one file to score. Got {len(files)}.")
     return files[0]
@@ -97,7 +103,8 @@ def _train(
 ) -> Pipeline:
     with progress("reading", table) as advance:
         rows, n_rows = tables.sample(advance(tables.chunks(table)), MAX_TRAIN, rng)
-    chosen = of_columns.choose(rows, table.decimal, options.drop)
+    drop = [*options.drop, *(name for name in _given(options.id) if name in rows)]
+    chosen = of_columns.choose(rows, table.decimal, drop)
     if n_rows > len(rows):
         notes.append(f"trained on {len(rows):,} of {n_rows:,} rows, chosen at random")
     rows = of_columns.frame(rows, chosen, table.decimal)
@@ -196,12 +203,17 @@ def _of_few(n_rows: int, contamination: float | str) -> str:
 
 
 def _read_as_in_training(
-    pipeline: Pipeline, table: tables.Table, notes: list[str]
+    pipeline: Pipeline, table: tables.Table, options: Namespace, notes: list[str]
 ) -> tables.Table:
     """Table whose numbers have the decimals of the training, or clearly others."""
-    names = of_columns.columns_of(pipeline).numbers
+    chosen = of_columns.columns_of(pipeline)
+    names = chosen.numbers
     known = getattr(pipeline, "decimal_", None)
     head = next(tables.chunks(table))
+    if options.load:
+        notes += chosen.uses()
+        left = [n for n in head.columns if n not in (*chosen.names, options.id)]
+        notes += [f"ignored, not of the training: {listed(left)}"] if left else []
     decimal = numerals.decimal_sign_of(
         head, head.columns.intersection(names), known or table.decimal
     )
@@ -222,6 +234,7 @@ def _score(
     pipeline: Any,
     table: tables.Table,
     n_features: int,
+    row_id: str | None,
     rng: np.random.Generator,
     notes: list[str],
     progress: Progress,
@@ -234,7 +247,8 @@ def _score(
     strange = Strange(pipeline, chosen)
     with progress("scoring", table) as advance:
         for chunk in advance(_chunks(table, chosen)):
-            lacking = [name for name in chosen.names if name not in chunk.columns]
+            wanted = [*chosen.names, *_given(row_id)]
+            lacking = [name for name in wanted if name not in chunk.columns]
             if lacking:
                 raise CommandError(f"{table.path} lacks the column {lacking[0]!r}.")
             rows = of_columns.frame(chunk, chosen, table.decimal)
@@ -257,18 +271,10 @@ def _score(
         others.rows,
         {},
     )
-    return found._replace(words=_words(pipeline, found, n_features))
-
-
-def _words(pipeline: Any, found: Scored, n_features: int) -> dict[int, list[str]]:
-    """Reasons of the rows that a report may name."""
-    numbers = found.worst_rows[: max(N_NAMED_IN_REPORT)]
+    numbers = found.worst_rows[:N_NAMED_IN_REPORT]
     with of_columns.quiet():
-        said = reasons(pipeline, found.top.loc[numbers], n_features)
-    return {
-        int(row): [shown(reason) for reason in of_row]
-        for row, of_row in zip(numbers, said, strict=True)
-    }
+        why = reasons(pipeline, found.top.loc[numbers], n_features)
+    return found._replace(why=dict(zip(map(int, numbers), why, strict=True)))
 
 
 def _score_chunk(
@@ -296,17 +302,12 @@ def _score_chunk(
     return scores, p_values, worst, shares
 
 
-def _write(scored: Scored, path: Path) -> None:
-    """Write the file of scores."""
-    with writing(path), open(path, "wb") as file:
-        for i, lines in enumerate(scored.lines()):
-            # Much faster than pandas.
-            options = csv.WriteOptions(include_header=not i)
-            csv.write_csv(pyarrow.Table.from_pandas(lines), file, options)
-
-
 def _print(
-    console: "Console", scored: Scored, notes: list[str], options: Namespace
+    console: "Console",
+    scored: Scored,
+    rows: pd.DataFrame,
+    notes: list[str],
+    options: Namespace,
 ) -> None:
     """Name the most abnormal rows, and where the rest is."""
     from rich.markup import escape
@@ -316,11 +317,14 @@ def _print(
     has_p = scored.p_values is not None
     for heading in ("rank", "row", "score", *(["p-value"] if has_p else [])):
         table.add_column(heading, justify="right")
+    if options.id is not None:
+        table.add_column(escape(shown(options.id)))
     table.add_column("why")
     for rank, row in enumerate(scored.worst_rows[:N_NAMED], 1):
         cells = [str(rank), str(row + 1), f"{scored.scores[row]:.4g}"]
         if scored.p_values is not None:
             cells.append(f"{scored.p_values[row]:.2g}")
+        cells += [escape(shown(rows.at[row, name])) for name in _given(options.id)]
         table.add_row(*cells, escape("; ".join(scored.reasons(row))))
     console.print(table)
     for note in notes:

@@ -1,14 +1,15 @@
 """Report of scored rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skae._command import page
+from skae._command import page, whole_rows
 from skae._command.scored import Scored
+from skae._command.text import shown
 from skae.inspection import (
     AlarmSignalDisplay,
     FeatureErrorDisplay,
@@ -17,8 +18,8 @@ from skae.inspection import (
     ScoreDistributionDisplay,
 )
 
-# Rows that the report names: at least, and at most.
-N_NAMED = (10, 50)
+# Rows that the report names: before the pictures, and behind them.
+N_FIRST, N_NAMED = 10, 50
 
 
 P_VALUE = "p-value: share of the rows held out from training with a score as low. "
@@ -28,10 +29,17 @@ NAMES = {"inliers": "not flagged", "outliers": "flagged"}
 
 
 def write_report(
-    pipeline: Any, scored: Scored, name: str, notes: list[str], path: Path
+    pipeline: Any,
+    scored: Scored,
+    rows: pd.DataFrame,
+    name: str,
+    row_id: str | None,
+    notes: list[str],
+    path: Path,
 ) -> None:
-    """Write the page of a scored file."""
+    """Write the page of a scored file; ``rows`` has the worst as in the file."""
     n_flagged = int(scored.is_flagged.sum())
+    numbers = scored.worst_rows[: int(np.clip(n_flagged, N_FIRST, N_NAMED))]
     html = page.page(
         f"Outliers in {name}",
         page.paragraph(
@@ -39,7 +47,6 @@ def write_report(
             f"scores are below the threshold {scored.offset:.4g}. The lower a score, "
             "the more abnormal the row."
         ),
-        page.bullets(notes),
         page.heading("The most abnormal rows"),
         page.paragraph(
             ("" if scored.p_values is None else P_VALUE)
@@ -48,15 +55,20 @@ def write_report(
         ),
         page.table(
             [
-                *("rank", "row", "flagged", "score"),
+                *("rank", "row"),
+                *([shown(row_id)] if row_id is not None else []),
+                *("flagged", "score"),
                 *(() if scored.p_values is None else ("p-value",)),
                 "why",
             ],
             [
-                _line(scored, rank, row)
-                for rank, row in enumerate(scored.worst_rows[: _n_named(n_flagged)], 1)
+                _line(
+                    scored, rank, row, [] if row_id is None else [rows.at[row, row_id]]
+                )
+                for rank, row in enumerate(numbers[:N_FIRST], 1)
             ],
         ),
+        page.bullets(notes),
         *_pictures_of_scores(scored),
         *_pictures_of_rows(pipeline, scored),
         page.heading("Training"),
@@ -64,19 +76,20 @@ def write_report(
             lambda ax: LossCurveDisplay.from_estimator(pipeline, ax=ax),
             "Loss of the training rows and of the rows held out, epoch by epoch.",
         ),
+        page.heading("The most abnormal rows as they stand in the file"),
+        page.paragraph("The cells that make a row abnormal are marked."),
+        whole_rows.table(scored, rows, numbers),
     )
     page.write(html, path)
 
 
-def _n_named(n_flagged: int) -> int:
-    """Rows to name: those that are flagged, but not too many nor too few."""
-    return int(np.clip(n_flagged, *N_NAMED))
-
-
-def _line(scored: Scored, rank: int, row: int) -> tuple[Any, ...]:
+def _line(
+    scored: Scored, rank: int, row: int, row_id: Sequence[Any]
+) -> tuple[Any, ...]:
     return (
         rank,
         int(row) + 1,
+        *map(shown, row_id),
         "yes" if scored.is_flagged[row] else "no",
         float(scored.scores[row]),
         *(() if scored.p_values is None else (float(scored.p_values[row]),)),

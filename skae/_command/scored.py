@@ -1,18 +1,18 @@
 """What scoring a file gives."""
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow
+
+from skae._command.formulas import escaped
+from skae._command.text import shown
+from skae.inspection import Reason
 
 # Lines to write in one go.
 LINES = 50_000
-
-# Text that a spreadsheet would compute, unless it is a number.
-FORMULA = re.compile(r"(?![-+]?\d+(\.\d+)?\Z)[-=+@\t\r\n]")
-
 
 # Where no cell alone makes a row odd.
 NO_CELL = "an unusual combination: no single column"
@@ -23,7 +23,7 @@ class Scored(NamedTuple):
 
     ``worst`` are the columns that make most of the scores, and ``shares`` how much.
     ``top`` and ``others`` are the most abnormal rows and a random sample, as they
-    enter the Pipeline, indexed by the number of the row, from 0 on. ``words`` are the
+    enter the Pipeline, indexed by the number of the row, from 0 on. ``why`` has the
     reasons of the most abnormal ones. There are no ``p_values`` of rows that trained.
     """
 
@@ -35,7 +35,7 @@ class Scored(NamedTuple):
     offset: float
     top: pd.DataFrame
     others: pd.DataFrame
-    words: dict[int, list[str]]
+    why: dict[int, list[Reason]]
 
     @property
     def has_score(self) -> np.ndarray:
@@ -70,13 +70,18 @@ class Scored(NamedTuple):
             f"{flagged:,} of {n_rows:,} rows ({percent(flagged / n_rows)}) are flagged"
         )
 
+    def blamed(self, row: int) -> list[str]:
+        """Columns of the cells that make a row odd, the worst first."""
+        return [reason.column for reason in self.why.get(int(row), [])]
+
     def reasons(self, row: int) -> list[str]:
         """Say what makes a row odd."""
-        return self.words.get(int(row)) or [NO_CELL]
+        return [shown(reason) for reason in self.why.get(int(row), [])] or [NO_CELL]
 
     def lines(self) -> Iterator[pd.DataFrame]:
         """Table to write, in parts: a line for each row, in the order of the file."""
-        names = np.array([_as_text(name) for name in self.names], dtype=object)
+        named = escaped(pyarrow.array(self.names, pyarrow.string()))
+        names = np.array(named.to_pylist(), dtype=object)
         ranks, flagged = self.ranks, self.is_flagged
         for start in range(0, len(ranks), LINES):
             part = slice(start, start + LINES)
@@ -95,15 +100,10 @@ class Scored(NamedTuple):
             lines["outlier"] = outlier
             for i in range(self.worst.shape[1]):
                 share = self.shares[part, i].astype(np.float64).round(3)
-                named = names[self.worst[part, i]]
-                lines[f"feature_{i + 1}"] = np.where(np.isnan(share), None, named)
+                worst = names[self.worst[part, i]]
+                lines[f"feature_{i + 1}"] = np.where(np.isnan(share), None, worst)
                 lines[f"share_{i + 1}"] = share
             yield lines
-
-
-def _as_text(name: str) -> str:
-    """Mark with an apostrophe what is no formula but looks like one."""
-    return f"'{name}" if FORMULA.match(name) else name
 
 
 def percent(share: float) -> str:

@@ -6,20 +6,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from skae.core import batching, bottlenecks, networks, spread, statistics
+from skae.core import batching, bottlenecks, networks, spread, statistics, usual
 from skae.core.blocks import View, apply
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
 from skae.core.layers import Layer
 from skae.core.sample import Sample
 from skae.core.scores import SCORES
-from skae.core.scores.combining import NOISE_FLOOR
 from skae.core.scores.energy import Energy, Score, Several, few
 from skae.core.views import CODES, DECODED, RECONSTRUCTIONS, RESIDUALS
-
-# Usual errors below this share of their mean count as this much: a feature that is
-# always restored exactly would make every other row infinitely abnormal.
-ERROR_FLOOR = 1e-3
 
 # Parts above this would overflow in float32.
 LARGEST = np.finfo(np.float32).max
@@ -210,7 +205,7 @@ def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
     """Squared residuals, averaged over the members; relative to training if asked."""
     roots = _each_member(model, RESIDUALS, X)
     errors = np.mean(np.square(roots, dtype=np.float64), axis=0)
-    return _observed(errors, X) / (usual_errors(model) if normalize else 1.0)
+    return _observed(errors, X) / (usual.errors(model.statistics) if normalize else 1.0)
 
 
 def _observed(cells: np.ndarray, X: Any) -> np.ndarray:
@@ -241,15 +236,15 @@ def _at_zero(model: Model, X: Any) -> tuple[Model, Any]:
 
 def _parts(model: Model, X: np.ndarray) -> np.ndarray:
     score, members = SCORES[model.score], members_of(model)
-    of_network = usual_errors(model)
+    of_network = usual.errors(model.statistics)
     found = np.zeros(X.shape)
     by_member = _by_energy(model, Several.parts, X)
     for cells, (_, kept) in zip(by_member, members, strict=True):
         weights = _weights(score, kept)
-        usual = kept.get(statistics.USUAL, np.ones((len(weights), 1)))
+        own = kept.get(statistics.USUAL, np.ones((len(weights), 1)))
         for i, (energy, weight) in enumerate(zip(score.energies, weights, strict=True)):
             part = np.minimum(cells[:, i], LARGEST, dtype=np.float64)
-            part = part / (usual[i] if energy.usual_parts else of_network)
+            part = part / (own[i] if energy.usual_parts else of_network)
             found += weight * (np.log1p(part) if len(weights) > 1 else part)
     return found / len(members)
 
@@ -259,19 +254,6 @@ def _weights(score: Score, found: Statistics) -> np.ndarray:
     if score.combination.weight:
         return np.asarray(found[score.combination.weight])
     return np.full(len(score.energies), 1 / len(score.energies))
-
-
-def usual_errors(model: Model) -> np.ndarray:
-    """Mean squared residual of each feature on training rows, more than noise."""
-    usual = model.statistics["feature_error"].mean(axis=0)
-    noise = NOISE_FLOOR * np.square(model.statistics["scale"][0], dtype=np.float64)
-    return np.maximum(np.maximum(usual, ERROR_FLOOR * usual.mean()), noise)
-
-
-def usual_row(model: Model) -> np.ndarray:
-    """Mean of each feature on training rows, in float64."""
-    center = model.statistics["center"][0].astype(np.float64)
-    return spread.back(center, model.statistics)
 
 
 def denoising_score(model: Model, X: Any) -> float:

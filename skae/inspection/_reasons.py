@@ -1,6 +1,8 @@
 """Reasons of abnormal rows in words: what a cell holds, and what was expected there."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,8 @@ from skae._validation import check_range
 from skae.inspection._cells import Cells, as_text
 from skae.inspection._explanations import detector_with, parts_by_column
 
-# How far a cell is from what was expected, in usual errors of its column: below the
-# first it is no reason.
+# How far a cell is from what was expected, in usual errors of its column, hidden and
+# restored: below the first it is no reason.
 DEGREES = (
     (3.0, "slightly unusual"),
     (6.0, "unusual"),
@@ -25,6 +27,9 @@ DEGREES = (
 # A column that does not follow another raises the score, when mended, by this share of
 # what the first column raises it.
 SHARE = 0.2
+
+# Remembered rows to learn usual errors from; of these, the grossest share is left out.
+N_USUAL, GROSS = 300, 0.05
 
 # Columns of a row that are tried, and times that a hidden cell is restored.
 MAX_TRIED, STEPS = 12, 5
@@ -118,11 +123,12 @@ def reasons(estimator: Any, X: MatrixLike, n_features: int = 3) -> list[list[Rea
     tried = worst_features(parts_by_column(detector, inputs, column), MAX_TRIED)
     found = _blamed(detector, inputs, column, tried, n_features)
     cells = Cells(estimator, X, inputs, names, column, transformers)
+    usual = cache(partial(_usual_error, detector, column))
     return [
         [
             reason
             for j, mended in of_row
-            if (reason := _reason(detector, cells, i, j, mended))
+            if (reason := _reason(cells, i, j, mended, usual(j)))
         ]
         for i, of_row in enumerate(found)
     ]
@@ -169,27 +175,47 @@ def _mended(
     detector: Any, rows: np.ndarray, column: np.ndarray, tried: np.ndarray
 ) -> list[np.ndarray]:
     """Rows with one column each restored from the others, for each of those tried."""
-    usual = detector._usual_row()
-    mended = []
-    for of_rows in tried.T:
-        hidden = (column == of_rows[:, None]) & ~np.isnan(rows)
-        made = np.where(hidden, usual, rows)
-        for _ in range(STEPS):
-            made = np.where(hidden, detector.reconstruct(made), rows)
-        mended.append(made)
-    return mended
+    return [_restored(detector, rows, column == js[:, None]) for js in tried.T]
+
+
+def _restored(detector: Any, rows: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Rows with hidden cells restored from the others."""
+    hidden = hidden & ~np.isnan(rows)
+    made = np.where(hidden, detector._usual_row(), rows)
+    for _ in range(STEPS):
+        made = np.where(hidden, detector.reconstruct(made), rows)
+    return made
+
+
+def _usual_error(detector: Any, column: np.ndarray, j: int) -> np.ndarray:
+    """Mean squared error of each input of a column on rows of the training.
+
+    Hidden and restored on rows that the detector remembers; where it does not, seen
+    and reconstructed, which is less.
+    """
+    seen: np.ndarray = detector._usual_errors()[column == j]
+    rows = detector._remembered_rows()
+    if rows is None:
+        return seen
+    rows = rows[np.linspace(0, len(rows) - 1, min(N_USUAL, len(rows))).astype(int)]
+    restored = _restored(detector, rows, column == j)
+    errors = np.square(restored - rows)[:, column == j]
+    few = np.argsort(errors.sum(axis=1))[: max(1, int((1 - GROSS) * len(rows)))]
+    return np.maximum(seen, errors[few].mean(axis=0))
 
 
 def _reason(
-    detector: Any, cells: Cells, i: int, j: int, mended: np.ndarray
+    cells: Cells, i: int, j: int, mended: np.ndarray, usual: np.ndarray
 ) -> Reason | None:
     """Put the mended cell in words; None where it is no more than usual."""
-    row = cells.inputs[i]
-    own = (cells.column == j) & ~np.isnan(row)
-    usual = detector._usual_errors()[own].sum()
-    ratio = np.sqrt(np.square(row[own] - mended[own]).sum() / usual)
-    degrees = [degree for least, degree in DEGREES if ratio >= least]
     value, expected = cells.value(i, j), cells.expected(i, j, mended)
+    away = np.square(cells.inputs[i] - mended)[cells.column == j]
+    known = ~np.isnan(away)
+    away, usual = away[known], usual[known]
+    # Parts of a date are things of their own, while categories exclude each other.
+    is_date = isinstance(value, datetime)
+    square = (away / usual).max() if is_date else away.sum() / usual.sum()
+    degrees = [degree for least, degree in DEGREES if np.sqrt(square) >= least]
     if not degrees or expected == as_text(value):
         return None
     return Reason(cells.names[j], value, expected, degrees[-1])

@@ -1,13 +1,12 @@
 """The commands on files of users, friendly and hostile."""
 
 import contextlib
-import functools
 import gzip
 import os
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
+from argparse import Namespace
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from sklearn.datasets import load_breast_cancer, load_wine
 
 import skae.io
 from benchmarks.speed import files
-from skae import AutoencoderOutlierDetector
 from skae import __main__ as main
 from skae._command import (
     columns,
@@ -34,118 +32,12 @@ from skae._command import (
     page,
     saved,
     score,
-    scored,
     tables,
     text,
 )
 from skae._command.errors import CommandError
 from skae.core import fitting
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def pixels():
-    """Asked for by tests that look at the pictures of a report."""
-
-
-@pytest.fixture(autouse=True)
-def _drawn_only(request, monkeypatch):
-    """Draw pictures for the other tests, but do not lay them out nor write them."""
-
-    def picture(draw, alt, size=(4, 3)):
-        draw(Figure(figsize=size).subplots())
-        return ""
-
-    if "pixels" not in request.fixturenames:
-        monkeypatch.setattr(page, "picture", picture)
-
-
-@pytest.fixture
-def default_network():
-    """Asked for by tests of what the commands find as users run them."""
-
-
-@pytest.fixture(autouse=True)
-def _trained_in_a_blink(request, monkeypatch):
-    """Give the other tests a small network, few epochs and a score of one program."""
-    if "default_network" not in request.fixturenames:
-        small = functools.partial(
-            AutoencoderOutlierDetector,
-            hidden_layer_sizes=(16,),
-            latent_dim=4,
-            max_iter=20,
-            anomaly_score="reconstruction",
-        )
-        for module in (score, detectors):
-            monkeypatch.setattr(module, "AutoencoderOutlierDetector", small)
-        monkeypatch.setattr(score, "ANOMALY_SCORE", "reconstruction")
-
-
-def mixed(n_rows=300, seed=0):
-    """Rows of all kinds of columns; the last three are abnormal."""
-    rng = np.random.default_rng(seed)
-    table = pd.DataFrame(
-        {
-            "id": np.arange(n_rows) + 1000,
-            "when": pd.date_range("2024-01-01", periods=n_rows, freq="h").astype(str),
-            "amount": rng.normal(50, 5, size=n_rows).round(2),
-            "ratio": rng.normal(size=n_rows).round(4),
-            "shop": rng.choice(["north", "south", "<b>east</b>"], size=n_rows),
-            "note": [f"free text number {i}" for i in range(n_rows)],
-            "always": "EUR",
-            "empty": np.nan,
-            "flag": rng.random(n_rows) < 0.3,
-        }
-    )
-    table["<script>alert(1)</script>"] = table["amount"] * 2 + rng.normal(size=n_rows)
-    table.loc[::7, "ratio"] = np.nan
-    table.loc[3, "shop"] = np.nan
-    table.loc[n_rows - 3 :, "amount"] = 500.0
-    return table
-
-
-def run(*arguments, code=0):
-    assert main.main([str(a) for a in arguments]) == code
-
-
-def code_of(*arguments):
-    try:
-        return main.main([str(a) for a in arguments])
-    except SystemExit as ending:
-        return ending.code
-
-
-def error_of(capsys, *arguments):
-    """The one line that a command ends with."""
-    assert code_of(*arguments) == 2
-    err = capsys.readouterr().err
-    lines = err.strip().splitlines()
-    assert len(lines) == 1, err
-    assert re.match(r"python -m skae( \w+)?: error: ", lines[0])
-    return lines[0]
-
-
-class Page(HTMLParser):
-    """What a browser would make of a report."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tags, self.alternatives, self.links, self.text = [], [], [], ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.tags.append(tag)
-        if tag == "img":
-            self.alternatives.append(attrs["alt"])
-        self.links += [v for k, v in attrs.items() if k in ("src", "href")]
-
-    def handle_data(self, data):
-        self.text += data
+from tests.command.helpers import Page, code_of, error_of, mixed, run
 
 
 def test_rows_are_ranked_explained_and_illustrated(default_network, capsys):
@@ -201,7 +93,7 @@ def test_new_rows_are_scored_by_what_others_taught(capsys):
     new["shop"] = "unseen"
     new = new[new.columns[::-1]]
     new.to_csv("new.csv", index=False)
-    run("score", "old.csv", "new.csv", "--features", 1)
+    run("score", "old.csv", "new.csv", "--features", 1, "--columns", "none")
     assert "trained on" not in capsys.readouterr().out
     scores = pd.read_csv("new.scores.csv")
     assert len(scores) == 50
@@ -245,7 +137,7 @@ def test_models_are_saved_and_loaded(capsys):
 
 def test_models_of_earlier_versions_score_as_before():
     """Saved before dates and text were used, and units were known."""
-    golden = Path(__file__).parent / "golden"
+    golden = Path(__file__).parents[1] / "golden"
     known = pd.read_csv(golden / "command-1.csv", sep=";", decimal=",")
     known.drop(columns="score").to_csv("rows.csv", sep=";", decimal=",", index=False)
     run("score", "--load", golden / "command-1.skae", "rows.csv")
@@ -934,7 +826,10 @@ def test_thousands_with_points_are_the_same_in_training_and_scoring():
     taught = columns.frame(chunk, chosen, ",")
     pipeline[0].fit(taught)
     notes = []
-    table = score._read_as_in_training(pipeline, tables.open_table("old.csv"), notes)
+    options = Namespace(load=None, id=None)
+    table = score._read_as_in_training(
+        pipeline, tables.open_table("old.csv"), options, notes
+    )
     (rows,) = (
         columns.frame(part, chosen, table.decimal)
         for part in score._chunks(table, chosen)
@@ -1016,34 +911,6 @@ def test_control_characters_are_spelt_out(monkeypatch, capsys):
     assert r"\x1b[31m\x9b\u202e\tname = " in seen
     assert r"\x1b[31m\x9b\u202e\trare is the outlier" in "".join(seen.split("\n"))
     assert not set("\x1b\x9b\u202e\t") & set(seen)
-
-
-def test_cells_that_spreadsheets_would_compute_are_text():
-    names = [
-        "=1+1",
-        "+cmd|' /C calc'!A0",
-        "-2+3",
-        "@SUM(1)",
-        "\tx",
-        "\r=x",
-        "a",
-        "-2.5",
-    ]
-    n = len(names)
-    lines = pd.concat(
-        scored.Scored(
-            scores=np.zeros(n),
-            p_values=np.ones(n),
-            worst=np.arange(n)[:, None],
-            shares=np.ones((n, 1)),
-            names=names,
-            offset=0.0,
-            top=None,
-            others=None,
-            words={},
-        ).lines()
-    )
-    assert list(lines["feature_1"]) == [f"'{name}" for name in names[:-2]] + names[-2:]
 
 
 @pytest.mark.parametrize(
