@@ -16,7 +16,7 @@ LARGEST = 1e150
 
 # What people write beside numbers.
 SIGNS = r"[$€£¥]|EUR|USD|GBP|CHF"
-UNIT_BEFORE, UNIT_BEHIND = rf"^([-+]?) ?(?:{SIGNS})", rf"(?:%|{SIGNS})$"
+UNIT_BEFORE, UNIT_BEHIND = rf"^([-+]?) ?(?:{SIGNS}) ?", rf"(?:%|{SIGNS})$"
 
 # Unit of a column, such as kg, km/h or °C; longer texts are no numbers with one.
 UNIT, LONGEST = r"[^\W\d_eE°µ][^\W\d_/²³]?[^\d\s,;()]{0,6}|[°µ][^\d\s,;()]{1,6}", 40

@@ -27,7 +27,13 @@ HEAD_BYTES = 1 << 20
 # Beginnings of zip files, which new Excel files are, and of old Excel files.
 EXCEL = b"PK\3\4", b"\xd0\xcf\x11\xe0"
 
+# Lines to look at to find out whether spaces part the columns.
+MAX_LINES = 100
+
 DELIMITERS = ",;\t|"
+
+# Where there is none of them, and what it then parts are as many cells in all lines.
+SPACES = r"\s+"
 
 MISSING = ["", "?", "-", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None"]
 
@@ -152,9 +158,22 @@ def _punctuation(text: str) -> tuple[str, str]:
     """Delimiter of the cells and decimal sign of the numbers."""
     header, _, rows = re.sub(r"\r\n?", "\n", text).partition("\n")
     delimiter = max(DELIMITERS, key=header.count)
+    if delimiter not in header and _has_columns_of_spaces(header, rows):
+        return SPACES, numerals.decimal_sign(pd.Series(rows.split()), ".")
     cells = pd.Series(re.split(rf"[\n{re.escape(delimiter)}]", rows)).str.strip(' "')
     # Where commas part the cells, none is in a number.
     return delimiter, "." if delimiter == "," else numerals.decimal_sign(cells, ".")
+
+
+def _has_columns_of_spaces(header: str, rows: str) -> bool:
+    """Whether lines are the same number of words, most of which are numbers."""
+    # The last line may be cut.
+    words = [line.split() for line in rows.split("\n")[:MAX_LINES] if line.strip()][:-1]
+    n_columns = len(header.split())
+    if n_columns < 2 or not words or any(len(line) != n_columns for line in words):
+        return False
+    values = numerals.numbers(pd.Series([word for line in words for word in line]))
+    return bool(np.isnan(values).mean() < 0.5)
 
 
 def rows_about(table: Table) -> float | None:
