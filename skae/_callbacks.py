@@ -92,8 +92,12 @@ def progress_bar(estimator: Any, *, visible: bool) -> Iterator[None]:
         estimator.set_callbacks()
 
 
+# An epoch of fewer parts is over in a moment.
+MANY_PARTS = 64
+
+
 class EpochReporter:
-    """Tell registered callbacks about the fit and each of its epochs.
+    """Tell registered callbacks about the fit, its epochs, and the parts of long ones.
 
     ``data`` holds X, y and metadata as the callbacks shall see them.
     """
@@ -105,6 +109,14 @@ class EpochReporter:
         self.active = bool(getattr(estimator, "_skl_callbacks", None))
         self.context = estimator._init_callback_context(max_subtasks=max_epochs)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+        self.begun: Any = None
+
+    def part(self, n_parts: int) -> None:
+        """Report the end of one of ``n_parts`` parts of an epoch, if these are many."""
+        if n_parts < MANY_PARTS:
+            return
+        self.begun = self.begun or self._begin(self.context, "epoch", n_parts)
+        self._end(self._begin(self.begun, "part of an epoch"))
 
     def epoch(self, attributes: Callable[[], dict[str, Any]]) -> bool:
         """Report the end of an epoch; True where a callback asks to stop.
@@ -114,12 +126,20 @@ class EpochReporter:
         """
         if not self.active:
             return False
-        task = self.context.subcontext(task_name="epoch")
+        self._end(self.begun or self._begin(self.context, "epoch"), attributes)
+        self.begun = None
+        return self.stopped
+
+    def _begin(self, context: Any, name: str, n_subtasks: int = 0) -> Any:
+        task = context.subcontext(task_name=name, max_subtasks=n_subtasks)
         task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        self.stopped = task.call_on_fit_task_end(
+        return task
+
+    def _end(self, task: Any, attributes: Any = None) -> None:
+        asked = task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
         )
-        return self.stopped
+        self.stopped = self.stopped or asked
 
     def end(self, attributes: dict[str, Any]) -> None:
         """Report the end of the fit."""

@@ -155,7 +155,12 @@ def _train(
 
     for seed, start in zip(seeds[1:], previous, strict=True):
         member = fitting.train_member(
-            plan, split, seed=seed, previous=start, on_epoch=on_epoch
+            plan,
+            split,
+            seed=seed,
+            previous=start,
+            on_epoch=on_epoch,
+            on_chunk=reporter.part if reporter.active else None,
         )
         has_learnt = bool(member.history["loss"])
         if member.ending == "interrupted" and not (has_learnt or members):

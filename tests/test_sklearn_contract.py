@@ -20,8 +20,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AutoencoderOutlierDetector
-from skae.core import compilation
+from skae import AutoencoderOutlierDetector, _callbacks
+from skae.core import batching, compilation
 from skae.io import TRUSTED_TYPES
 from skae.testing import count_compilations
 from tests.helpers import EXPECTED_FAILURES, SMALL
@@ -373,6 +373,38 @@ def test_callbacks_keep_what_they_saw_and_see_the_end(blobs, small):
         last.score_samples(rows), detector.score_samples(rows)
     )
     assert last.offset_ == detector.offset_
+
+
+class Course(Recorder):
+    """A callback that keeps the names of what has ended."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        self.scores.append((context.task_name, fitted_estimator is not None))
+
+
+def test_bars_move_within_long_epochs(small, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(1100, 4))
+    monkeypatch.setattr(batching, "CHUNK_FLOATS", 4 * 128)
+    monkeypatch.setattr(_callbacks, "MANY_PARTS", 8)
+    plain = small(max_iter=3, random_state=0).fit(X)
+    course = Course()
+    told = small(max_iter=3, random_state=0).set_callbacks(course).fit(X)
+    # Of eight chunks the last is the epoch's end; the first of a later epoch is early.
+    for epoch in range(3):
+        n_parts = 7 if epoch == 0 else 6
+        of_epoch = [course.scores.pop(0) for _ in range(n_parts + 1)]
+        assert of_epoch == [("part of an epoch", False)] * n_parts + [("epoch", True)]
+    assert course.scores == [("fit", True)]
+    np.testing.assert_array_equal(plain.score_samples(X), told.score_samples(X))
+    stopped = small(max_iter=3).set_callbacks(Stopper()).fit(X)
+    assert stopped.n_iter_ == 1
+
+
+class Stopper(Recorder):
+    """A callback that asks to stop in the middle of an epoch, which is finished."""
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "part of an epoch"
 
 
 def test_progress_bar_runs_through_a_search(labelled, capsys):

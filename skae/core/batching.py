@@ -153,6 +153,14 @@ def steps_per_epoch(n_rows: int, batch_size: int) -> int:
     return -(-n_rows // batch_size)
 
 
+def chunks_per_epoch(X: Any, batch_size: int) -> int:
+    """Compiled calls that an epoch takes."""
+    n_rows, n_features = X.shape
+    return -(
+        -steps_per_epoch(n_rows, batch_size) // chunk_steps(batch_size, n_features)
+    )
+
+
 def batch_starts(n_rows: int, batch_size: int) -> np.ndarray:
     """Where batches of nearly equal size start, and where the last one ends.
 

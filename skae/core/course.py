@@ -12,6 +12,10 @@ History = dict[str, list[float]]
 OnEpoch = Callable[[History, Any], bool]
 
 
+# Gets the number of chunks of an epoch each time that one of these is done.
+OnChunk = Callable[[int], None]
+
+
 def go_on(history: History, params: Any) -> bool:
     """Let every epoch pass."""
     del history, params

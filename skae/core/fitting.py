@@ -13,6 +13,7 @@ from skae.core.blocks import MAX_BLOCK_ROWS, apply
 from skae.core.config import Hyperparameters, NetworkConfig, Plan, TrainingConfig
 from skae.core.course import (
     History,
+    OnChunk,
     OnEpoch,
     TrainingResult,
     TrainingState,
@@ -103,6 +104,7 @@ def train_member(
     previous: Member | None = None,
     n_done: int | None = None,
     on_epoch: OnEpoch = go_on,
+    on_chunk: OnChunk | None = None,
 ) -> Member:
     """Train one network, from scratch or on from ``previous``.
 
@@ -136,6 +138,7 @@ def train_member(
         patience=plan.patience,
         tol=plan.tol,
         on_epoch=on_epoch,
+        on_chunk=on_chunk,
     )
     return _member(result, split, previous, network=plan.network)
 

@@ -6,7 +6,7 @@ as it is told, so padding costs no arithmetic.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from skae.core.compilation import OPTIONS, bounded, make_room
 from skae.core.config import Features, Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.course import (
     Course,
+    OnChunk,
     OnEpoch,
     TrainingResult,
     TrainingState,
@@ -128,11 +129,18 @@ def _dispatch(
     chunks: Iterable[tuple[Any, ...]],
     traced: tuple[Hyperparameters, Features],
     static: dict[str, Any],
+    on_done: Callable[[Array], None] | None,
 ) -> tuple[TrainingState, list[Array]]:
-    """Hand chunks to the device; return the state and losses that they will give."""
-    totals = []
+    """Hand chunks to the device; return the state and losses that they will give.
+
+    ``on_done`` gets the loss of a chunk when the next one has been handed over, so that
+    the device is busy while it waits.
+    """
+    totals: list[Array] = []
     for chunk in chunks:
         state, total = train_chunk(state, *chunk, *traced, **static)
+        if on_done and totals:
+            on_done(totals[-1])
         totals.append(total)
     return state, totals
 
@@ -144,6 +152,7 @@ def _epochs(
     shuffle: np.random.Generator,
     traced: tuple[Hyperparameters, Features],
     static: dict[str, Any],
+    on_done: Callable[[Array], None] | None,
 ) -> Iterator[tuple[TrainingState, list[Array]]]:
     """Dispatch epoch after epoch, the rows of each in an order of its own.
 
@@ -159,12 +168,12 @@ def _epochs(
     chunks = shuffled()
     losses: list[Array] = []
     for n_left in reversed(range(n_epochs)):
-        state, rest = _dispatch(state, chunks, traced, static)
+        state, rest = _dispatch(state, chunks, traced, static, on_done)
         ended = state, losses + rest
         if n_left:
             chunks = shuffled()
             state, losses = _dispatch(
-                state, itertools.islice(chunks, 1), traced, static
+                state, itertools.islice(chunks, 1), traced, static, None
             )
         yield ended
 
@@ -183,6 +192,7 @@ def train(
     patience: int | None = None,
     tol: float = 0.0,
     on_epoch: OnEpoch = go_on,
+    on_chunk: OnChunk | None = None,
 ) -> TrainingResult:
     """Train for ``n_epochs`` or until told to stop.
 
@@ -196,6 +206,8 @@ def train(
         parameters. None trains to the end and keeps the last.
     on_epoch : callable ``(history, params) -> bool``
         Called after each epoch; True stops.
+    on_chunk : callable ``(n_chunks) -> None`` or None
+        Called after most of the ``n_chunks`` chunks of an epoch.
 
     Returns
     -------
@@ -211,9 +223,10 @@ def train(
     # While the prior gains weight, the loss rises of itself.
     course = Course(state, tol, -(-float(hyper.warm_up) // per_epoch))
     traced = jax.device_put((hyper, features))
+    on_done = _teller(on_chunk, batching.chunks_per_epoch(rows.X, training.batch_size))
     checks, checked_weight = _held_out_chunks(held_out, training.batch_size)
     try:
-        epochs = _epochs(state, rows, n_epochs, shuffle, traced, static)
+        epochs = _epochs(state, rows, n_epochs, shuffle, traced, static, on_done)
         for candidate, losses in epochs:
             loss, check = sum(map(float, losses)) / n_rows, None
             if checks:
@@ -229,6 +242,18 @@ def train(
     except KeyboardInterrupt:
         course.ending = "interrupted"
     return course.result(wants_best=patience is not None)
+
+
+def _teller(on_chunk: OnChunk | None, n_chunks: int) -> Callable[[Array], None] | None:
+    """Make what waits for a chunk and tells that it is done; None without need."""
+    if on_chunk is None:
+        return None
+
+    def on_done(total: Array) -> None:
+        total.block_until_ready()
+        on_chunk(n_chunks)
+
+    return on_done
 
 
 def _held_out_chunks(
