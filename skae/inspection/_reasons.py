@@ -34,6 +34,9 @@ N_USUAL, GROSS = 300, 0.05
 # Columns of a row that are tried, and times that a hidden cell is restored.
 MAX_TRIED, STEPS = 12, 5
 
+# Rows that are worked on at a time.
+MAX_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -121,7 +124,10 @@ def reasons(estimator: Any, X: MatrixLike, n_features: int = 3) -> list[list[Rea
     inputs, names, column = trace(estimator, transformers, X)
     inputs = _dense(inputs)
     tried = worst_features(parts_by_column(detector, inputs, column), MAX_TRIED)
-    found = _blamed(detector, inputs, column, tried, n_features)
+    found: list[list[tuple[int, np.ndarray]]] = []
+    for start in range(0, len(inputs), MAX_ROWS):
+        part = slice(start, start + MAX_ROWS)
+        found += _blamed(detector, inputs[part], column, tried[part], n_features)
     cells = Cells(estimator, X, inputs, names, column, transformers)
     usual = cache(partial(_usual_error, detector, column))
     return [
@@ -157,7 +163,8 @@ def _blamed(
         if not len(numbers):
             break
         mended = _mended(detector, rows[numbers], column, tried[numbers])
-        raised = np.array([detector.score_samples(m) for m in mended])
+        raised = detector.score_samples(np.concatenate(mended))
+        raised = raised.reshape(len(mended), -1)
         for row, k in zip(numbers, raised.argmax(axis=0), strict=True):
             at = int(np.searchsorted(numbers, row))
             gain = raised[k, at] - scores[row]
@@ -173,9 +180,11 @@ def _blamed(
 
 def _mended(
     detector: Any, rows: np.ndarray, column: np.ndarray, tried: np.ndarray
-) -> list[np.ndarray]:
+) -> np.ndarray:
     """Rows with one column each restored from the others, for each of those tried."""
-    return [_restored(detector, rows, column == js[:, None]) for js in tried.T]
+    hidden = column == tried.T[:, :, None]
+    many = np.broadcast_to(rows, hidden.shape).reshape(-1, rows.shape[1])
+    return _restored(detector, many, hidden.reshape(many.shape)).reshape(hidden.shape)
 
 
 def _restored(detector: Any, rows: np.ndarray, hidden: np.ndarray) -> np.ndarray:
