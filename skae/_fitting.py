@@ -243,6 +243,22 @@ def attributes(
         offset = thresholds.contamination_offset(
             score_rows(model, rows.X), contamination, rows.weight
         )
+    return described(
+        model, members, seeds, offset, scores, shift, keeps_optimizer=keeps_optimizer
+    )
+
+
+def described(
+    model: Model,
+    members: list[Member],
+    seeds: np.ndarray,
+    offset: float,
+    scores: np.ndarray,
+    shift: Statistics,
+    *,
+    keeps_optimizer: bool,
+) -> dict[str, Any]:
+    """Fitted attributes of a model, its threshold, and scores of rows as if new."""
     history = members[0].history
     return {
         "architecture_": dict(vars(model.network)),

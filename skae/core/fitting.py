@@ -68,16 +68,22 @@ def n_epochs(plan: Plan, n_rows: int) -> int:
     return int(min(MAX_AUTO_EPOCHS, -(-steps // per_epoch)))
 
 
-def _lasting(plan: Plan, n_steps: int, *, continues: bool) -> Hyperparameters:
-    """Hyper-parameters of a training of so many steps."""
+def length(
+    plan: Plan, n_rows: int, *, continues: bool
+) -> tuple[int, int, Hyperparameters]:
+    """Height of batches, number of epochs, and hyper-parameters of a training."""
+    height = batching.batch_height(n_rows, plan.training.batch_size)
+    epochs = n_epochs(plan, n_rows)
+    n_steps = epochs * batching.steps_per_epoch(n_rows, height)
     is_settled = continues or not bottlenecks.of(plan.network).has_prior
-    return plan.hyper._replace(
+    hyper = plan.hyper._replace(
         warm_up=np.float32(0 if is_settled else WARM_UP * n_steps),
         n_steps=np.float32(n_steps),
     )
+    return height, epochs, hyper
 
 
-def _start(
+def start(
     plan: Plan, config: TrainingConfig, hyper: Hyperparameters, rng: Any, previous: Any
 ) -> tuple[Weights, Any]:
     """Weights and state of the optimizer to start from.
@@ -111,16 +117,14 @@ def train_member(
     ``n_done`` makes other draws than those of the trainings before: the epochs that
     were, if it is not given.
     """
-    n_rows = split.train.X.shape[0]
-    height = batching.batch_height(n_rows, plan.training.batch_size)
+    height, epochs, hyper = length(
+        plan, split.train.X.shape[0], continues=previous is not None
+    )
     config = replace(plan.training, batch_size=height)
-    epochs = n_epochs(plan, n_rows)
-    n_steps = epochs * batching.steps_per_epoch(n_rows, height)
-    hyper = _lasting(plan, n_steps, continues=previous is not None)
     if n_done is None:
         n_done = len(previous.history["loss"]) if previous else 0
     rng = np.random.default_rng([seed, n_done])
-    weights, optimizer_state = _start(plan, config, hyper, rng, previous)
+    weights, optimizer_state = start(plan, config, hyper, rng, previous)
     # From its bits: jax.random.key would compile two programs. The implementation is
     # named because the default one is a global setting.
     bits = jnp.asarray(np.array([n_done % 2**32, seed], np.uint32))

@@ -67,7 +67,7 @@ def split_off(
     n_rows, n_features = rows.X.shape
     if plan.trim > 0:
         order = order[trusted(rows.select(order), plan.trim, whole or {})]
-    n_new = _n_new(len(order)) if wants_new else 0
+    n_new = n_new_of(len(order)) if wants_new else 0
     trained = order[n_new:]
     train = rows if len(trained) == n_rows else rows.select(np.sort(trained))
     n_sample = gaussian.n_rows(n_features + plan.network.latent_dim)
@@ -78,7 +78,7 @@ def split_off(
     return Split(train, held_out, sample)
 
 
-def _n_new(n_rows: int) -> int:
+def n_new_of(n_rows: int) -> int:
     """Rows that do not train, of so many."""
     if n_rows < MIN_ROWS:
         return 0
@@ -92,7 +92,7 @@ def split_stream(plan: Plan, train: Rows, sample: Rows) -> Split:
     """
     n_new = 0
     if SCORES[plan.score].needs_new_rows:
-        n_new = _n_new(sample.X.shape[0])
+        n_new = n_new_of(sample.X.shape[0])
         order = np.random.default_rng(0).permutation(len(sample.X))
         sample = Rows(sample.X[order], sample.weight[order])
     around = ball.fit(*sample)
@@ -106,24 +106,43 @@ def trusted(rows: Rows, trim: float, whole: Statistics) -> np.ndarray:
     Normal is what the Gaussian of the model ``whole`` says, or, if it has none, one
     that these rows make.
     """
-    share, center = 1 - trim, gaussian.part(whole, robust.PREFIX)
+    center = trust_of(rows, trim, whole)
+    energies = suspicion(rows.X, center)
+    n_kept = n_trusted(len(energies), trim)
+    return np.sort(np.argsort(energies, kind="stable")[:n_kept])
+
+
+def n_trusted(n_rows: int, trim: float) -> int:
+    """Return how many of so many rows are trusted."""
+    return max(2, round((1 - trim) * n_rows))
+
+
+def trust_of(
+    rows: Rows, trim: float, whole: Statistics
+) -> tuple[Statistics, Statistics]:
+    """Ball of the first rows, and the Gaussian in it that tells what is normal."""
+    center = gaussian.part(whole, robust.PREFIX)
     sample = slice(robust.sample_size(rows.X.shape[1]))
     X, weight = batching.take(rows.X, sample), rows.weight[sample]
     around = ball.fit(X, weight)
     if not center:
         u = ball.standardised(X.astype(np.float64), around)
-        kept = robust.concentrate(gaussian.completed(u, weight), weight, share)
+        kept = robust.concentrate(gaussian.completed(u, weight), weight, 1 - trim)
         center = gaussian.fit(u[kept], weight[kept])
-    energies = np.concatenate(
+    return around, center
+
+
+def suspicion(X: Any, center: tuple[Statistics, Statistics]) -> np.ndarray:
+    """How far rows are from what is normal."""
+    around, normal = center
+    return np.concatenate(
         [
             gaussian.energies(
-                ball.standardised(block.astype(np.float64), around), center
+                ball.standardised(block.astype(np.float64), around), normal
             )
-            for block in batching.blocks(rows.X, BLOCK_ROWS)
+            for block in batching.blocks(X, BLOCK_ROWS)
         ]
     )
-    n_kept = max(2, round(share * len(energies)))
-    return np.sort(np.argsort(energies, kind="stable")[:n_kept])
 
 
 def count_outside(X: Any, around: Statistics) -> tuple[int, int]:

@@ -282,3 +282,17 @@ def _held_out_loss(
         for chunk in checks
     ]
     return sum(map(float, totals))
+
+
+def mean_loss(
+    state: TrainingState,
+    held_out: Rows,
+    numbers: tuple[Hyperparameters, Features],
+    *,
+    network: NetworkConfig,
+    training: TrainingConfig,
+) -> float:
+    """Mean loss of rows that do not train, under one fixed corruption."""
+    checks, weight = _held_out_chunks(held_out, training.batch_size)
+    static = {"network": network, "training": training}
+    return _held_out_loss(state, checks, jax.device_put(numbers), static) / weight
