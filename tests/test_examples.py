@@ -1,17 +1,23 @@
 """The examples of the documentation run and do what they say."""
 
+import os
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from flax import nnx
 from sklearn.datasets import load_digits
 
+import skae.io
 from skae import AutoencoderOutlierDetector
 
 ROOT = Path(__file__).parents[1]
@@ -149,3 +155,30 @@ def test_what_the_readme_shows_runs_from_top_to_bottom(tmp_path, monkeypatch):
         exec("\n".join(lines) if ">>>" in block else block, names)
     assert names["onnx_model"].graph.output[0].name == "label"
     assert Path("detector.skae").exists()
+
+
+@pytest.mark.slow
+def test_spark_scores_as_the_detector_does(tmp_path):
+    """By two workers of a local Spark, where it and Java are installed."""
+    pytest.importorskip("pyspark")
+    if not shutil.which("java"):
+        pytest.skip("there is no Java")
+    rows = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(500, 3)), columns=[*"abc"]
+    )
+    detector = AutoencoderOutlierDetector(max_iter=5, random_state=0).fit(rows)
+    skae.io.save(detector, tmp_path / "detector.skae")
+    rows.assign(name=[f"row {i}" for i in range(500)]).to_parquet(tmp_path / "rows")
+    script = [sys.executable, str(EXAMPLES / "spark_score.py")]
+    paths = [str(tmp_path / name) for name in ("detector.skae", "rows", "scores")]
+    environment = os.environ | {
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell",
+    }
+    subprocess.run([*script, *paths], check=True, env=environment)
+    found = pd.read_parquet(tmp_path / "scores").sort_values(
+        "name", key=lambda names: names.str.removeprefix("row ").astype(int)
+    )
+    assert list(found) == ["a", "b", "c", "name", "score", "is_outlier"]
+    np.testing.assert_array_equal(found["score"], detector.score_samples(rows))
+    np.testing.assert_array_equal(found["is_outlier"], detector.predict(rows) == -1)
