@@ -568,7 +568,7 @@ def test_numbers_are_german_where_commas_are_decimals():
     [
         ("Report of 2024\nname,size\n" + "a,1\n" * 30, "a title"),
         ("0.5,0.7\n" + "1,2\n2,1\n" * 10, "lack a line of names"),
-        ("a b\n" + "1 2\n2 7\n" * 10, "delimiter"),
+        ("a:b c\n" + "1:2 x\n2:7 y\n" * 10, "delimiter"),
         (",,x\n" + "1,2,3\n4,3,1\n" * 10, "a title"),
     ],
 )

@@ -82,6 +82,7 @@ def test_a_file_takes_its_place_when_it_is_whole():
     assert not parts()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_shop")
 def test_a_reader_that_leaves_is_no_error():
     with subprocess.Popen(

@@ -209,8 +209,12 @@ def test_lines_are_paired_with_rows_in_parts_of_any_size(sizes, others):
 
 
 def test_files_that_change_while_they_are_read_are_refused(monkeypatch, capsys):
-    mixed(60).to_csv("shop.csv", index=False)
-    for change, words in ((mixed(61), "grown"), (mixed(59), "shrunk")):
+    table = mixed(60)[["amount", "ratio"]]
+    table.to_csv("shop.csv", index=False)
+    for change, words in (
+        (pd.concat([table, table[:1]]), "grown"),
+        (table[:59], "shrunk"),
+    ):
         whole = tables.chunks
 
         def chunks(table, *arguments, raw=False, _change=change, _whole=whole):
