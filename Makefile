@@ -39,5 +39,5 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet $(CONSTRAINTS:%=--constraint %) \
-		--editable ".[plot,cli,io,skops,onnx]" --group dev
+		--editable ".[plot,cli,io,skops,onnx,dask]" --group dev
 	touch $(STAMP)

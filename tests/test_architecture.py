@@ -135,6 +135,7 @@ CORE = {
         "sample",
         "scores",
     },
+    "averaging": {"batching", "config", "course", "fitting", "training"},
     "fitting": {
         "batching",
         "blocks",
@@ -190,6 +191,32 @@ SHELL = {
         "spread",
     },
     "skae._warnings": {"fitting", "gaussian", "splitting", "spread"},
+    "skae.dask._fit": {
+        "averaging",
+        "ball",
+        "batching",
+        "config",
+        "course",
+        "fitting",
+        "gaussian",
+        "losses",
+        "model",
+        "robust",
+        "sample",
+        "scores",
+        "splitting",
+        "spread",
+    },
+    "skae.dask._tasks": {
+        "averaging",
+        "batching",
+        "config",
+        "course",
+        "gaussian",
+        "model",
+        "splitting",
+        "spread",
+    },
     "skae.io._contents": {"checking"},
     "skae.io._onnx": {"bottlenecks", "networks", "scores"},
     "skae.io._onnx_graph": {
@@ -317,3 +344,9 @@ def test_matplotlib_is_never_imported_at_module_level():
     for path in MODULES.values():
         top = imports(path, top_level_only=True)
         assert "matplotlib" not in {name.split(".")[0] for name in top}
+
+
+def test_dask_is_imported_in_its_own_room_alone():
+    for name, path in MODULES.items():
+        if not name.startswith("skae.dask"):
+            assert not packages(path) & {"dask", "distributed"}, name

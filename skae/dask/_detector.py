@@ -28,7 +28,8 @@ class DaskAutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEst
     :class:`skae.AutoencoderOutlierDetector` does it, with the same bits.
 
     Where partitions are computed from files, that happens in each round: ``persist``
-    what fits into the memory of the workers.
+    what fits into the memory of the workers. An epoch is a round in ``history_``,
+    ``n_iter_`` and ``n_iter_no_change``, and ``warm_start`` is refused.
 
     Parameters
     ----------
@@ -38,10 +39,7 @@ class DaskAutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEst
     client : distributed.Client, default=None
         Where to compute. None: Dask's own choice, which is the current client if there
         is one. It is no parameter: clones use the default.
-    **parameters
-        Those of :class:`skae.AutoencoderOutlierDetector`, with the same defaults; an
-        epoch is a round in ``n_iter_``, ``history_`` and ``n_iter_no_change``.
-        ``warm_start`` is refused.
+    {parameters}
 
     Attributes
     ----------
@@ -253,12 +251,16 @@ class _Errors:
         return self.local.feature_errors(X, normalize=self.normalize)
 
 
-def _signature() -> inspect.Signature:
-    """Signature with all parameters by name, as help and editors show it."""
-    own = inspect.signature(DaskAutoencoderOutlierDetector.__init__).parameters
+def _complete(owner: Any) -> None:
+    """Give the class a signature and a docstring with all parameters by name."""
+    own = inspect.signature(owner.__init__).parameters
     theirs = inspect.signature(AutoencoderOutlierDetector).parameters
     kept = [own["local_steps"], own["client"]]
-    return inspect.Signature([*kept, *theirs.values()])
+    owner.__signature__ = inspect.Signature([*kept, *theirs.values()])
+    doc = AutoencoderOutlierDetector.__doc__ or ""
+    lines = doc.partition("Parameters\n    ----------\n")[2]
+    lines = lines.partition("\n\n    Attributes\n")[0].strip()
+    owner.__doc__ = (owner.__doc__ or "").replace("{parameters}", lines)
 
 
-DaskAutoencoderOutlierDetector.__signature__ = _signature()
+_complete(DaskAutoencoderOutlierDetector)
