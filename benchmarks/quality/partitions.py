@@ -5,10 +5,11 @@
 Setting S2 of ``benchmarks.quality.adbench`` on four sets, with the defaults. The rows
 that train are dealt to partitions at random, or sorted by the column of the largest
 variance before scaling, so that partitions differ. Differences are to the detector
-that has all rows, of the same seed.
+that has all rows, of the same seed. What is in ``--out`` already is not run again.
 """
 
 import argparse
+import itertools
 import json
 import os
 from pathlib import Path
@@ -98,23 +99,26 @@ def main():
     options = parser.parse_args()
     steps = "auto" if options.steps == "auto" else int(options.steps)
     runs = []
+    if options.out and options.out.exists():
+        runs = json.loads(options.out.read_text())["runs"]
+    known = {(run["set"], run["seed"]) for run in runs}
     with dask.config.set(scheduler="synchronous"):
-        for name in options.sets:
-            for seed in options.seeds:
+        for seed, name in itertools.product(options.seeds, options.sets):
+            if (name, seed) not in known:
                 runs += measure(name, seed, options.numbers, steps)
-    summary = {
-        parts: np.mean(
-            [run["difference"] for run in runs if run["parts"] == parts], axis=0
-        )
-        .round(2)
-        .tolist()
-        for parts in dict.fromkeys(run["parts"] for run in runs[1:])
-        if parts != "1"
-    }
-    print("mean difference of ROC AUC and average precision:", summary)
-    if options.out:
-        report = {"steps": options.steps, "difference": summary, "runs": runs}
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+                report = {"steps": steps, "difference": summary(runs), "runs": runs}
+                if options.out:
+                    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    print("mean difference of ROC AUC and average precision:", summary(runs))
+
+
+def summary(runs):
+    """Mean differences by the number of partitions."""
+    found = {}
+    for run in runs:
+        if "difference" in run:
+            found.setdefault(run["parts"], []).append(run["difference"])
+    return {parts: np.mean(of, axis=0).round(2).tolist() for parts, of in found.items()}
 
 
 if __name__ == "__main__":
