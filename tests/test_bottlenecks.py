@@ -24,7 +24,13 @@ from skae.core.config import NetworkConfig
 from skae.core.objective import objective, row_losses
 from skae.io import load, save
 from skae.testing import count_compilations
-from tests.helpers import configure, features, hyperparameters, slow_rows_but
+from tests.helpers import (
+    configure,
+    features,
+    hyperparameters,
+    slow_but,
+    slow_rows_but,
+)
 
 VARIATIONAL = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity", "variational")
 ADVERSARIAL = NetworkConfig(4, (6,), 3, (6,), "tanh", "identity", "adversarial")
@@ -276,6 +282,7 @@ def digits():
     return load_digits().data / 16
 
 
+PRIORS = ("variational", "adversarial")
 DIGITS = {"latent_dim": 8, "corruption": None, "max_iter": 200, "random_state": 0}
 
 
@@ -329,7 +336,7 @@ def test_samples_are_new_digits(digits, bottleneck, beta):
     assert np.median(to_rows) < np.median(nearest.kneighbors(shuffled)[0][:, 0]) / 1.3
 
 
-@pytest.mark.parametrize("bottleneck", ["variational", "adversarial"])
+@pytest.mark.parametrize("bottleneck", slow_but(("variational",), PRIORS))
 def test_samples_follow_the_seed_and_leave_global_state_alone(
     bottleneck, blobs, small, tmp_path
 ):
@@ -388,7 +395,7 @@ def test_what_makes_no_sense_is_refused(values, message, blobs, small):
         small(**values).fit(blobs[0])
 
 
-@pytest.mark.parametrize("bottleneck", ["variational", "adversarial"])
+@pytest.mark.parametrize("bottleneck", slow_but(("adversarial",), PRIORS))
 def test_strength_of_the_prior_compiles_nothing(bottleneck, blobs, small):
     rows, _ = blobs
     small(bottleneck=bottleneck, latent_dim=3).fit(rows)
@@ -397,7 +404,7 @@ def test_strength_of_the_prior_compiles_nothing(bottleneck, blobs, small):
     assert not counts
 
 
-@pytest.mark.parametrize("bottleneck", ["variational", "adversarial"])
+@pytest.mark.parametrize("bottleneck", slow_but(("adversarial",), PRIORS))
 def test_training_goes_on_where_it_ended(bottleneck, blobs, small):
     rows, _ = blobs
     detector = small(bottleneck=bottleneck, warm_start=True, max_iter=100).fit(rows)

@@ -55,7 +55,7 @@ def saved(tmp_path_factory):
     return detector, path, path.read_bytes()
 
 
-@pytest.mark.parametrize("score", slow_but(("learned", "elbo", "joint"), SCORES))
+@pytest.mark.parametrize("score", slow_but(("learned",), SCORES))
 def test_what_is_loaded_is_what_was_saved(score, small, blobs, tmp_path):
     rows, outliers = blobs
     frame = pd.DataFrame(rows, columns=list("abcdef"))

@@ -43,6 +43,7 @@ from skae.model_selection import (
     NoveltySplit,
     RecallAtPrecision,
     TunedThresholdDetector,
+    _objectives,
 )
 from tests.helpers import SMALL, slow_but
 
@@ -652,3 +653,23 @@ class BinaryLabels(TunedThresholdDetector):
 @pytest.mark.filterwarnings("ignore:Column", "ignore:.*SCIPY_ARRAY_API")
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+@given(st.lists(st.booleans(), min_size=1).filter(any))
+def test_the_middle_of_the_longest_run_is_chosen(chosen):
+    runs, start = [], None
+    for i, is_chosen in enumerate([*chosen, False]):
+        if is_chosen and start is None:
+            start = i
+        if not is_chosen and start is not None:
+            runs.append((start, i - 1))
+            start = None
+    first, last = max(runs, key=lambda run: run[1] - run[0])
+    # Of runs of the same length the first, of two in the middle the lower one.
+    found = _objectives._middle_of_longest_run(np.array(chosen))
+    assert found == (first + last) // 2
+
+
+def test_the_precision_of_one_flagged_row_is_that_of_one():
+    recall = RecallAtPrecision(1.0)(tn=[3, 3], fp=[0, 0], fn=[2, 1], tp=[0, 1])
+    assert recall.tolist() == [-np.inf, 0.5]

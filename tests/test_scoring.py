@@ -176,7 +176,7 @@ def bit_detector(n_features):
     return BIT_DETECTORS[n_features]
 
 
-@pytest.mark.parametrize("score", slow_but(("learned", "elbo"), SCORES))
+@pytest.mark.parametrize("score", slow_but(("learned",), SCORES))
 def test_scores_do_not_rise_again_far_from_the_data(score, breast_cancer):
     benign, _ = breast_cancer
     detector = AutoencoderOutlierDetector(

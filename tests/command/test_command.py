@@ -256,6 +256,7 @@ def test_memory_hardly_grows_with_the_rows(tmp_path):
     assert peaks[1] - peaks[0] < 150
 
 
+@pytest.mark.slow
 def test_bars_are_drawn_on_terminals():
     pty = pytest.importorskip("pty")
     mixed().to_csv("shop.csv", index=False)
