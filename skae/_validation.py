@@ -125,7 +125,8 @@ def check_observed(X: Any) -> None:
     for start in range(0, X.shape[0], BLOCK_ROWS):
         block = X[start : start + BLOCK_ROWS]
         if issparse(block):
-            missing = csr_array((np.isnan(block.data), block.indices, block.indptr))
+            cells = np.isnan(block.data), block.indices, block.indptr
+            missing = csr_array(cells, shape=block.shape)
             n_missing = missing.sum(axis=1)
         else:
             n_missing = np.isnan(block).sum(axis=1)

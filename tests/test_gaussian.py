@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skae.core import gaussian
+from skae.core import batching, gaussian
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -86,3 +86,13 @@ def test_missing_cells_are_filled_at_any_scale(scale):
     filled = np.nan_to_num(rows * scale).astype(np.float32)
     on_device = np.asarray(gaussian.complete(filled, ~np.isnan(rows), fitted), float)
     np.testing.assert_allclose(on_device / scale, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e-12, 1e-13, 1e-20])
+def test_the_farthest_rows_have_finite_distances_at_any_scale(scale):
+    """They are as many deviations away as float32 has numbers for."""
+    v = scale * np.random.default_rng(0).normal(size=(50, 3))
+    v[:, 2] = v[:, 0]
+    found = gaussian.fit(v, np.ones(50))
+    far = batching.LARGEST * np.array([[1, 1, 1], [1, 1, -1]], np.float32)
+    assert np.isfinite(gaussian.distance(far.astype(np.float32), found)).all()

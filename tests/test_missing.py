@@ -472,3 +472,9 @@ def test_mostly_equal_rows_have_scores(anomaly_score, share, small):
     zeros[0, 3] = np.nan
     assert np.isfinite(detector.score_samples(X)).all()
     np.testing.assert_array_equal(detector.predict(zeros), 1)
+
+
+def test_sparse_tables_may_hold_nothing(small):
+    X = csr_array((30, 2))
+    detector = small(missing="mask", max_iter=1).fit(X)
+    assert np.isfinite(detector.score_samples(X)).all()

@@ -26,6 +26,10 @@ RIDGE = 1e-2
 # Variance below this share of the mean square is rounding noise: there is none.
 NOISE = 1e-12
 
+# Of the smallest deviation that columns are scaled by. Without it, rows of less are as
+# many deviations away as float32 has no numbers for.
+LEAST_VARIANCE = 1e-24
+
 TINY = 1e-30
 
 # What rows are divided by is at least this. Compilers may multiply it by the scale that
@@ -119,7 +123,7 @@ def fit(v: np.ndarray, weight: np.ndarray) -> Statistics:
         variances, vectors = np.linalg.eigh(covariance)
     total = np.square(weighted).sum()
     has_spread = total > max(NOISE * np.square(mean).sum(), TINY)
-    ridge = RIDGE * total / width if has_spread else 1.0
+    ridge = max(RIDGE * total / width, LEAST_VARIANCE) if has_spread else 1.0
     rest = max(total - variances.sum(), 0.0) / max(width - rank, 1)
     statistics = {
         "mean": mean,
