@@ -1,6 +1,7 @@
 """The detector for Dask collections."""
 
 import inspect
+import re
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -260,6 +261,8 @@ def _complete(owner: Any) -> None:
     doc = AutoencoderOutlierDetector.__doc__ or ""
     lines = doc.partition("Parameters\n    ----------\n")[2]
     lines = lines.partition("\n\n    Attributes\n")[0].strip()
+    # Its references have other numbers.
+    lines = re.sub(r"\s*\[\d+\]_", "", lines)
     owner.__doc__ = (owner.__doc__ or "").replace("{parameters}", lines)
 
 
