@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_validate
 
 from skae import AutoencoderOutlierDetector
 from skae.core import averaging
@@ -321,39 +324,125 @@ def test_averages_are_weighted_by_rows(sizes):
     assert total.loss == 2.0 * sum(sizes)
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_lost_workers_change_nothing():
-    """Two processes, one of which is killed again and again."""
+class Rounds:
+    """A callback that notes what it is told of."""
+
+    def setup(self, estimator, context):
+        self.seen, self.is_torn_down = [], False
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        self.seen.append(context.task_name)
+
+    def teardown(self, estimator, context):
+        self.is_torn_down = True
+
+
+def test_callbacks_are_told_of_each_round():
+    notes = Rounds()
+    detector = DaskAutoencoderOutlierDetector(**DASK | {"max_iter": 4})
+    detector.set_callbacks(notes).fit(in_chunks(rows()))
+    assert notes.seen.count("epoch") == detector.n_iter_ == 4
+    assert notes.is_torn_down
+
+
+@contextmanager
+def cluster():
+    """Two worker processes, and their client."""
     from distributed import Client, LocalCluster
 
-    X = in_chunks(rows(4000), 400)
-    alone = fitted(X, max_iter=40)
-    scores = alone.score_samples(X).compute()
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as c,
-        Client(c) as client,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=":0"
+        ) as processes,
+        Client(processes) as client,
+        dask.config.set(scheduler=None),
     ):
-        client.run(os.getpid)
-        ends = threading.Event()
-        victims = [worker.pid for worker in list(c.workers.values())]
+        yield processes, client
+
+
+def leaves_sockets(test):
+    """Mark a test of a cluster, which takes long and ends processes."""
+    for warning in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
+        test = pytest.mark.filterwarnings(f"ignore::{warning}")(test)
+    return pytest.mark.slow(test)
+
+
+@leaves_sockets
+def test_lost_workers_change_nothing():
+    """One of two processes is killed at ten random moments of fits and of scoring."""
+    X = in_chunks(rows(4000), 400)
+    alone = fitted(X, max_iter=20)
+    scores = alone.score_samples(X).compute()
+    with cluster() as (processes, client):
+        left, ends = [10], threading.Event()
 
         def kill():
             rng = np.random.default_rng(0)
-            while not ends.wait(rng.uniform(2, 4)) and victims:
-                os.kill(victims.pop(), signal.SIGKILL)
+            while left[0] and not ends.wait(rng.uniform(3, 8)):
+                pids = [nanny.pid for nanny in processes.workers.values()]
+                running = [pid for pid in pids if pid is not None]
+                if len(running) == 2:
+                    os.kill(running[rng.integers(2)], signal.SIGKILL)
+                    left[0] -= 1
 
         killer = threading.Thread(target=kill)
         killer.start()
-        detector = DaskAutoencoderOutlierDetector(
-            **DASK | {"max_iter": 40}, client=client
+        try:
+            while left[0]:
+                detector = DaskAutoencoderOutlierDetector(
+                    **DASK | {"max_iter": 20}, client=client
+                )
+                ours = detector.fit(X)
+                assert_same(ours, alone)
+                for _ in range(3):
+                    found = client.compute(ours.score_samples(X)).result()
+                    np.testing.assert_array_equal(found, scores)
+        finally:
+            ends.set()
+            killer.join()
+    assert not left[0]
+
+
+@leaves_sockets
+def test_searches_run_on_a_cluster_and_compile_once_in_each_process():
+    X = np.r_[rows(240), outliers(60)]
+    y = np.r_[np.ones(240), -np.ones(60)]
+    order = np.random.default_rng(0).permutation(300)
+    X, y = X[order], y[order]
+    detector = AutoencoderOutlierDetector(**DASK)
+    grid = {"learning_rate": [1e-3, 1e-2], "random_state": [0, 1]}
+    search = GridSearchCV(detector, grid, scoring="roc_auc", cv=2)
+
+    def begin():
+        """Count what this process compiles from now on."""
+        import skae.testing
+
+        skae.testing.counting = skae.testing.count_compilations()
+        skae.testing.counts = skae.testing.counting.__enter__()
+
+    def end():
+        import skae.testing
+
+        skae.testing.counting.__exit__(None, None, None)
+        return dict(skae.testing.counts)
+
+    with cluster() as (_, client):
+        client.run(begin)
+        with joblib.parallel_backend("dask"):
+            found = clone(search).fit(X, y)
+            folds = cross_validate(detector, X, y, scoring="roc_auc", cv=2)
+        counts = client.run(end)
+    search.fit(X, y)
+    for result in ("mean_test_score", "std_test_score"):
+        np.testing.assert_array_equal(
+            found.cv_results_[result], search.cv_results_[result]
         )
-        with dask.config.set(scheduler=None):
-            ours = detector.fit(X)
-            found = client.compute(ours.score_samples(X)).result()
-        ends.set()
-        killer.join()
-        assert not victims
-    assert_same(ours, alone)
-    np.testing.assert_array_equal(found, scores)
+    np.testing.assert_array_equal(
+        folds["test_score"],
+        cross_validate(detector, X, y, scoring="roc_auc", cv=2)["test_score"],
+    )
+    # Not again for a fold, a learning rate or a seed.
+    assert max(compiled["train_chunk"] for compiled in counts.values()) == 1

@@ -8,6 +8,7 @@ import pandas as pd
 
 from skae._command import dates
 from skae._command.numerals import CLOCK, numbers, unit_of
+from skae._command.text import shown
 
 # Share of the values that must be numbers, or words, for a column to be so.
 SHARE = 0.95
@@ -17,6 +18,9 @@ MAX_TEXTS = 20
 
 # Integers that rise, or never repeat, in fewer rows than this may do so by chance.
 MIN_COUNTED, MIN_DISTINCT = 10, 50
+
+# Letters of a value that is shown as an example.
+MAX_SHOWN = 30
 
 ROW_NAME = re.compile(r"Unnamed: \d+|index|row|", re.IGNORECASE)
 ID_NAME = re.compile(
@@ -58,10 +62,20 @@ def kind_of(name: str, column: pd.Series, decimal: str) -> Kind:
     return _text(name, observed.astype("str"))
 
 
-def no_numbers(n_others: int, unit: str = "") -> str:
-    """Note of values of a column of numbers that are none."""
+def no_numbers(others: pd.Series, unit: str = "", count: int | None = None) -> str:
+    """Note of values of a column of numbers that are none, as :func:`missing`."""
     what = f"numbers in {unit}" if unit and unit != CLOCK else "numbers"
-    return f"values that are no finite {what}, {n_others:,} of them, are missing"
+    return f"values that are no finite {what}, {missing(others, count)}"
+
+
+def missing(others: pd.Series, count: int | None = None) -> str:
+    """Say how many values are missing, and where the first of them is.
+
+    ``others`` may hold the first ones alone, of so many.
+    """
+    count = len(others) if count is None else count
+    where = f"{shown(others.iloc[0], MAX_SHOWN)!r} in row {others.index[0] + 1:,}"
+    return f"{count:,} of them, are missing: {where}"
 
 
 def _ignored(why: str) -> Kind:
@@ -78,14 +92,14 @@ def _number(name: str, observed: pd.Series, decimal: str) -> Kind | None:
     is_number = ~np.isnan(values)
     if is_number.mean() < SHARE:
         return None
-    n_others, values = int(np.count_nonzero(~is_number)), values[is_number]
+    others, values = observed[~is_number], values[is_number]
     if (values == values[0]).all():
         return _constant()
     if (values == np.round(values)).all() and not unit:
         found = _integers(name, observed[is_number], values)
         if found:
             return found
-    return Kind("numbers", no_numbers(n_others, unit) if n_others else "", unit)
+    return Kind("numbers", no_numbers(others, unit) if len(others) else "", unit)
 
 
 def _integers(name: str, observed: pd.Series, values: np.ndarray) -> Kind | None:

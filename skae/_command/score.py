@@ -194,7 +194,10 @@ def _untrained(
 
 def _of_few(n_rows: int, contamination: float | str) -> str:
     if contamination != "auto":
-        return f"p-values are rough: they rest on {n_rows} rows held out from training"
+        return (
+            "p-values of rows that did not train are rough: they rest on "
+            f"{n_rows} rows held out from training"
+        )
     return (
         f"threshold and p-values are rough: they rest on {n_rows} rows held out from "
         "training, and the share of new normal rows that are flagged may differ much "
@@ -212,6 +215,9 @@ def _read_as_in_training(
     head = next(tables.chunks(table))
     if options.load:
         notes += chosen.uses()
+        n_held_out = len(pipeline[-1].calibration_scores_)
+        if n_held_out < FEW:
+            notes.append(_of_few(n_held_out, pipeline[-1].contamination))
         left = [n for n in head.columns if n not in (*chosen.names, options.id)]
         notes += [f"ignored, not of the training: {listed(left)}"] if left else []
     decimal = numerals.decimal_sign_of(

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from skae._command.columns import MAX_NOTES, Columns
-from skae._command.kinds import no_numbers
+from skae._command.kinds import missing, no_numbers
 from skae._command.text import first, shown
 
 
@@ -15,6 +15,7 @@ class Strange:
     def __init__(self, pipeline: Any, columns: Columns) -> None:
         self.columns = columns
         self.lost = dict.fromkeys(columns.numbers + columns.dates, 0)
+        self.examples: dict[str, pd.Series] = {}
         self.unseen = dict.fromkeys(columns.categories, 0)
         self.known = {}
         if columns.categories:
@@ -25,7 +26,10 @@ class Strange:
     def add(self, chunk: pd.DataFrame, rows: pd.DataFrame) -> None:
         """Count them in rows, before and after they were made to enter."""
         for name in self.lost:
-            self.lost[name] += chunk[name].count() - rows[name].count()
+            is_lost = chunk[name].notna().to_numpy() & rows[name].isna().to_numpy()
+            self.lost[name] += int(is_lost.sum())
+            if is_lost.any():
+                self.examples.setdefault(name, chunk[name][is_lost][:1])
         for name, known in self.known.items():
             self.unseen[name] += (~rows[name].dropna().isin(known)).sum()
 
@@ -45,5 +49,6 @@ class Strange:
 
     def _of_lost(self, name: str, count: int) -> str:
         if name in self.columns.dates:
-            return f"values that are no dates, {count:,} of them, are missing"
-        return no_numbers(count, self.columns.units.get(name, ""))
+            return f"values that are no dates, {missing(self.examples[name], count)}"
+        unit = self.columns.units.get(name, "")
+        return no_numbers(self.examples[name], unit, count)

@@ -84,7 +84,8 @@ def open_table(
             file.seek(0)
             encoding = encoding or _encoding(file)
     except (OSError, EOFError) as error:
-        raise CommandError(f"{path} cannot be read: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise CommandError(f"{path} cannot be read: {why}") from error
     if b"\0" in head and "16" not in encoding and "32" not in encoding:
         raise CommandError(f"{path} is neither text nor Parquet.")
     if not head.strip():

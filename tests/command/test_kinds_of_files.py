@@ -202,7 +202,10 @@ FILES = {
     "junk_cells.csv": (
         lines("x,y", lambda i: f"{'n/k' if i == 3 else noise(i)},{noise(-i % 99)}"),
         [],
-        ["x: values that are no finite numbers, 1 of them, are missing"],
+        [
+            "x: values that are no finite numbers, 1 of them, are missing: "
+            "'n/k' in row 4"
+        ],
     ),
     "quoted.csv": (
         lines("x,kind", lambda i: f'"{noise(i):.2f}","a, ""b"" {i % 3}"'),
