@@ -382,10 +382,12 @@ def test_lost_workers_change_nothing():
         def kill():
             rng = np.random.default_rng(0)
             while left[0] and not ends.wait(rng.uniform(3, 8)):
-                pids = [nanny.pid for nanny in processes.workers.values()]
-                running = [pid for pid in pids if pid is not None]
-                if len(running) == 2:
-                    os.kill(running[rng.integers(2)], signal.SIGKILL)
+                # One that dies while it starts is given up by its nanny for good.
+                known = processes.scheduler.workers
+                nannies = processes.workers.values()
+                pids = [nanny.pid for nanny in nannies if nanny.worker_address in known]
+                if pids:
+                    os.kill(pids[rng.integers(len(pids))], signal.SIGKILL)
                     left[0] -= 1
 
         killer = threading.Thread(target=kill)
