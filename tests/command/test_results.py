@@ -220,8 +220,7 @@ def test_files_that_change_while_they_are_read_are_refused(monkeypatch, capsys):
         def chunks(table, *arguments, raw=False, _change=change, _whole=whole):
             return iter([_change]) if raw else _whole(table, *arguments)
 
-        monkeypatch.setattr(tables, "chunks", chunks)
-        assert words in error_of(capsys, "score", "shop.csv")
-        monkeypatch.undo()
-        monkeypatch.chdir(Path.cwd())
+        with monkeypatch.context() as changed:
+            changed.setattr(tables, "chunks", chunks)
+            assert words in error_of(capsys, "score", "shop.csv")
         assert not Path("shop.scores.csv").exists()
