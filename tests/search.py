@@ -183,8 +183,8 @@ def scores_fall_beyond_the_ball(fitted):
 def far_rows_are_outliers(fitted):
     """A cell that is a million deviations away makes a row worse than all in training.
 
-    Where columns count in deviations, numbers resolve them, and no training row, which
-    may be as far, is left out or counts for next to nothing.
+    Where columns count in deviations, numbers resolve them, and no training row is as
+    far, be it that it is left out or counts for next to nothing.
     """
     X, detector, case = fitted.X, fitted.detector, fitted.case
     leaves_out = case["trim"] not in (0, "auto") or case["contamination"] != "auto"
@@ -198,6 +198,9 @@ def far_rows_are_outliers(fitted):
         return
     spread, center = np.nanstd(X, axis=0), np.nanmean(np.abs(X), axis=0)
     digits = 1e-6 if case["container"] == "float32" else 1e-12
+    ball_center, scale, _ = fitted.ball
+    if np.nanmax(np.abs(X - ball_center) / scale) > 1e5:
+        return
     is_resolved = (spread > digits * center) & (spread > 1e-12)
     columns = np.flatnonzero(is_resolved & (spread * 1e6 < LARGEST))
     lowest = detector.score_samples(X).min()
@@ -251,8 +254,13 @@ def exports_are_equal(fitted):
     from tests.test_io_onnx import run
 
     case, detector = fitted.case, fitted.detector
+    center, scale, _ = fitted.ball
+    # Float32 does not resolve these, so what comes out is rounding.
+    is_resolved = (np.abs(center) < 1e6 * scale) | (np.abs(center) < 1e12)
     has_form = case["network"] == "dense" and SCORES[case["anomaly_score"]].has_onnx
     if not (case["onnx"] and has_form and case["missing"] == "error"):
+        return
+    if not is_resolved.all():
         return
     X = np.vstack([fitted.asked["training"], fitted.asked["new"]])
     label, found = run(to_onnx(detector, X), {"X": X})
@@ -260,7 +268,7 @@ def exports_are_equal(fitted):
     usual = np.median(np.abs(detector.calibration_scores_))
     size = np.abs(detector.score_samples(X))
     # Distances to copies are rounding noise.
-    noise = 1e-4 * np.maximum(usual, size) + 1e-9 * size.max()
+    noise = 1e-4 * np.maximum(usual, size) + 1e-9 * size.max() + 1e-12
     clear = np.abs(detector.decision_function(X)) > noise
     np.testing.assert_array_equal(label[clear], detector.predict(X)[clear])
 

@@ -31,7 +31,7 @@ import dask.array as da  # noqa: E402
 import dask.dataframe as dd  # noqa: E402
 import pandas as pd  # noqa: E402
 
-from skae.dask import DaskAutoencoderOutlierDetector  # noqa: E402
+from skae.dask import DaskAutoencoderOutlierDetector, _tasks  # noqa: E402
 
 DASK = SMALL | {"random_state": 0}
 
@@ -254,6 +254,29 @@ def test_what_cannot_be_is_refused_by_name():
         fitted(in_chunks(X), loss="binary_cross_entropy", output_activation="sigmoid")
 
 
+    with pytest.raises(TypeError, match=r"client must be .* Got 'tcp://host:8786'"):
+        fitted(in_chunks(X), client="tcp://host:8786")
+
+
+def test_workers_of_other_versions_are_refused(monkeypatch):
+    X = in_chunks(rows())
+    ours = fitted(X)
+    labels = ours.predict(X)
+    here = _tasks.versions()
+    with monkeypatch.context() as context:
+        context.setattr(_tasks, "versions", lambda: here | {"jax": "0.0.1"})
+        message = r"worker has jax 0\.0\.1, but the process that sent its task has"
+        with pytest.raises(RuntimeError, match=message):
+            labels.compute()
+        told = iter([here])
+        context.setattr(
+            _tasks, "versions", lambda: next(told, here | {"jax": "0.0.1"})
+        )
+        with pytest.raises(RuntimeError, match=message):
+            fitted(X)
+    assert set(labels.compute()) <= {-1, 1}
+
+
 def test_weights_and_columns_that_do_not_fit_are_refused():
     X = in_chunks(rows())
     weights = {
@@ -406,6 +429,15 @@ def test_lost_workers_change_nothing():
             ends.set()
             killer.join()
     assert not left[0]
+
+
+@leaves_sockets
+def test_a_closed_client_is_told():
+    X = in_chunks(rows())
+    with cluster() as (_, client):
+        ours = DaskAutoencoderOutlierDetector(**DASK, client=client)
+    with pytest.raises(Exception, match="Client is closed|Client not running"):
+        ours.fit(X)
 
 
 @leaves_sockets

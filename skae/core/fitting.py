@@ -15,7 +15,6 @@ from skae.core.course import (
     History,
     OnChunk,
     OnEpoch,
-    TrainingResult,
     TrainingState,
     go_on,
     joined,
@@ -59,21 +58,30 @@ class Member(NamedTuple):
     ending: str
 
 
-def n_epochs(plan: Plan, n_rows: int) -> int:
-    """Epochs of a training on so many rows."""
+def n_epochs(plan: Plan, n_rows: int, n_all: int | None = None) -> int:
+    """Epochs of a training on so many rows.
+
+    As one part of ``n_all`` rows they take the steps that all would take, within the
+    usual bound: weights that were averaged have come no further than those of a part.
+    """
     if plan.max_epochs is not None:
         return plan.max_epochs
     per_epoch = batching.steps_per_epoch(n_rows, plan.training.batch_size)
     steps = np.clip(USUAL_AUTO_EPOCHS * per_epoch, MIN_AUTO_STEPS, MAX_AUTO_STEPS)
-    return int(min(MAX_AUTO_EPOCHS, -(-steps // per_epoch)))
+    epochs = int(min(MAX_AUTO_EPOCHS, -(-steps // per_epoch)))
+    if n_all is None:
+        return epochs
+    in_all = batching.steps_per_epoch(n_all, plan.training.batch_size)
+    steps = min(n_epochs(plan, n_all) * in_all, MAX_AUTO_STEPS)
+    return max(epochs, int(-(-steps // per_epoch)))
 
 
 def length(
-    plan: Plan, n_rows: int, *, continues: bool
+    plan: Plan, n_rows: int, n_all: int | None = None, *, continues: bool
 ) -> tuple[int, int, Hyperparameters]:
     """Height of batches, number of epochs, and hyper-parameters of a training."""
     height = batching.batch_height(n_rows, plan.training.batch_size)
-    epochs = n_epochs(plan, n_rows)
+    epochs = n_epochs(plan, n_rows, n_all)
     n_steps = epochs * batching.steps_per_epoch(n_rows, height)
     is_settled = continues or not bottlenecks.of(plan.network).has_prior
     hyper = plan.hyper._replace(
@@ -144,29 +152,27 @@ def train_member(
         on_epoch=on_epoch,
         on_chunk=on_chunk,
     )
-    return _member(result, split, previous, network=plan.network)
-
-
-def _member(
-    result: TrainingResult,
-    split: Split,
-    previous: Member | None,
-    *,
-    network: NetworkConfig,
-) -> Member:
-    params, ending, history = result.params, result.ending, result.history
-    if split.held_out is None and not _finite(params, split, network):
-        params, ending = result.earlier_params, "diverged"
+    history, ending = result.history, result.ending
     if previous:
         history = joined(previous.history, history)
+    kept = to_numpy(result.params)
+    if not _finite(kept, split, plan.network):
+        kept, ending = to_numpy(result.earlier_params), "diverged"
+        if not _finite(kept, split, plan.network):
+            kept = to_numpy(weights)
     leaves = jax.tree.leaves(result.state.optimizer_state)
-    return Member(to_numpy(params), [np.array(x) for x in leaves], history, ending)
+    return Member(kept, [np.array(x) for x in leaves], history, ending)
 
 
-def _finite(params: Any, split: Split, network: NetworkConfig) -> bool:
+def _finite(weights: Weights, split: Split, network: NetworkConfig) -> bool:
+    """Whether weights are finite, and what they make of rows that no loss has told."""
+    if not all(np.isfinite(array).all() for array in weights.values()):
+        return False
+    if split.held_out is not None:
+        return True
     # More than a block, for the program that the statistics need too.
     sample = split.sample.first(MAX_BLOCK_ROWS + 1)
-    output = apply(REPRESENTATION, sample.X, params, sample.ball, network=network)
+    output = apply(REPRESENTATION, sample.X, weights, sample.ball, network=network)
     return bool(np.isfinite(output).all())
 
 

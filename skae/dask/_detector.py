@@ -103,9 +103,12 @@ class DaskAutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEst
         Raises
         ------
         TypeError
-            If X is no Dask collection.
+            If X is no Dask collection, or ``client`` no client.
         ValueError
             If a parameter is out of range, or partitions have different columns.
+        RuntimeError
+            If a worker has another version of skae, jax, jaxlib or numpy; also when
+            lazy results are computed.
         """
         from skae.dask import _fit
 
@@ -115,6 +118,10 @@ class DaskAutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEst
         if self.local_steps != "auto":
             check_range(
                 "local_steps", self.local_steps, self._ranges["local_steps"], owner
+            )
+        if not (self.client is None or hasattr(self.client, "compute")):
+            raise TypeError(
+                f"client must be a distributed.Client or None. Got {self.client!r}."
             )
         steps = None if self.local_steps == "auto" else int(self.local_steps)
         parts = _partitions.partitions_of(X)

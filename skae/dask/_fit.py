@@ -33,7 +33,7 @@ from skae.core.sample import Sample
 from skae.core.scores import SCORES
 from skae.core.splitting import MIN_HELD_OUT, Split
 from skae.dask import _tasks
-from skae.dask._tasks import Draw, Look, Table
+from skae.dask._tasks import Alike, Draw, Look, Table
 
 # Sums of so many partitions are added by one task.
 FAN_IN = 16
@@ -56,7 +56,7 @@ class Partitions:
 
     def map(self, function: Any, *arguments: Any, numbered: bool = True) -> list[Any]:
         """Make a task of each partition; it gets its number, unless told otherwise."""
-        task = delayed(function, pure=False)
+        task = delayed(Alike(function), pure=False)
         shared = [delayed(argument, pure=False) for argument in arguments]
         return [
             task(part, weight, *shared[:1], *([i] if numbered else []), *shared[1:])
@@ -82,7 +82,7 @@ def fit(
     _check_values(plan, looks)
     few = plan.validation_fraction * n_rows < MIN_HELD_OUT
     if len(looks) == 1 or few:
-        whole = delayed(_tasks.fit_whole, pure=False)
+        whole = delayed(Alike(_tasks.fit_whole), pure=False)
         (fitted,) = partitions.compute(
             whole(partitions.parts, partitions.weights, local)
         )
@@ -93,10 +93,11 @@ def fit(
     mean_weight = sum(found.total_weight for found in looks) / n_rows
     table = Table(local, plan, int(seeds[0]), mean_weight)
     table, split, shift = _split(partitions, table, n_rows)
-    # Of the largest partition, as it trains.
+    share = (1 - plan.validation_fraction) * (1 - plan.trim)
     most = max(found.n_rows for found in looks)
-    most = int(most * (1 - plan.validation_fraction) * (1 - plan.trim))
-    rounds = averaging.schedule(plan, max(1, most), local_steps)
+    rounds = averaging.schedule(
+        plan, max(1, int(share * most)), max(1, int(share * n_rows)), local_steps
+    )
     reporter = EpochReporter(estimator, reported, rounds.n_rounds)
     members = _train(partitions, table, split, rounds, seeds, reporter)
     fitted = _measured(partitions, table, split, members, seeds, shift, local)

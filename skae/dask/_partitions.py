@@ -7,6 +7,8 @@ import dask.array as da
 import numpy as np
 from dask.base import is_dask_collection
 
+from skae.dask._tasks import Alike
+
 WANTED = "a Dask array with rows in chunks, or a Dask data frame"
 
 
@@ -41,6 +43,7 @@ def mapped(
 
     One number for each row; or, with ``names``, one for each of these.
     """
+    function = Alike(function)
     if is_frame(X):
         import pandas as pd
 

@@ -1,12 +1,15 @@
 """What workers do with a partition. All of it can be done again, anywhere."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skae import AutoencoderOutlierDetector
+from skae import AutoencoderOutlierDetector, __version__
 from skae.core import averaging, batching, splitting, spread
 from skae.core.averaging import Schedule, Sum
 from skae.core.batching import Rows
@@ -14,6 +17,35 @@ from skae.core.config import Features, Plan
 from skae.core.course import TrainingState
 from skae.core.gaussian import Statistics
 from skae.core.model import Model, score_rows
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions that the bits of a result depend on, in this process."""
+    others = {name: version(name) for name in ("jax", "jaxlib", "numpy")}
+    return {"skae": __version__} | others
+
+
+class Alike:
+    """A function for workers that have the versions of the process that sent it.
+
+    Workers with others would make other bits of the same rows, and nobody would know.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.wanted = function, versions()
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(self, *arguments: Any) -> Any:
+        here = versions()
+        for name, wanted in self.wanted.items():
+            if here[name] != wanted:
+                raise RuntimeError(
+                    f"A worker has {name} {here[name]}, but the process that sent its "
+                    f"task has {wanted}. Their results would differ: install the same "
+                    "versions for all."
+                )
+        return self.function(*arguments)
 
 
 class Look(NamedTuple):
