@@ -35,7 +35,7 @@ from skae import AutoencoderOutlierDetector
 from skae.io import TRUSTED_TYPES
 from skae.metrics import AlarmCost, outlier_f1_scorer
 from skae.model_selection import AlarmFilter, FalseAlarmRate, TunedThresholdDetector
-from tests.helpers import SMALL
+from tests.helpers import SMALL, slow_but
 
 SMALL_FOREST = {"n_estimators": 20, "random_state": 0}
 
@@ -71,7 +71,7 @@ DETECTORS = {
 }
 
 
-@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize("piped", slow_but([True], [False, True]))
 @pytest.mark.parametrize("name", DETECTORS)
 def test_false_alarms_of_any_detector_are_cut_by_half(
     name, piped, labelled, fresh, small

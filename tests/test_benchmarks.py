@@ -282,6 +282,7 @@ def test_who_cannot_be_told_is_not_run_again(folder):
     assert set(table) == {"skae", "a"} and table["a"]["sets"] == 2
 
 
+@pytest.mark.slow
 def test_variants_give_a_line_of_the_table_each():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(120, 4)) @ rng.normal(size=(4, 4))
@@ -302,6 +303,7 @@ def test_variants_give_a_line_of_the_table_each():
     assert 50 < area <= 100
 
 
+@pytest.mark.slow
 def test_cells_are_lost_and_scored_in_three_ways():
     rng = np.random.default_rng(0)
     lost = missing.lose(np.ones((4000, 2)), 0.3, rng)

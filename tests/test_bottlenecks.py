@@ -190,6 +190,7 @@ def gaussian():
     return rows @ axes.T + [1, -2, 0, 0.5, 3]
 
 
+@pytest.mark.slow
 def test_linear_variational_network_recovers_a_gaussian(gaussian):
     detector = AutoencoderOutlierDetector(
         bottleneck="variational",

@@ -1,5 +1,6 @@
 import jax
 import numpy as np
+import pytest
 
 from skae.core import compilation
 from skae.testing import count_compilations
@@ -22,6 +23,7 @@ def test_counts_each_compilation_by_name_and_restores_the_log():
     assert (logger.level, logger.propagate, list(logger.handlers)) == before
 
 
+@pytest.mark.slow
 def test_many_architectures_do_not_pile_up_programs(blobs, small, monkeypatch):
     rows, _ = blobs
     monkeypatch.setattr(compilation, "MAX_KINDS", 6)

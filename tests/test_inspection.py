@@ -42,6 +42,7 @@ from skae.inspection import (
 from skae.inspection._explanations import errors_by_column
 from skae.metrics import AlarmCost
 from skae.model_selection import AlarmFilter, TunedThresholdDetector
+from tests.helpers import slow_but
 
 NAMES = [f"{kind}_{i}" for kind in ("volume", "$heat$", "<script>") for i in range(2)]
 
@@ -123,7 +124,9 @@ def test_pictures_of_one_row(name, pipeline, labelled):
     "name",
     [name for name in DISPLAYS if name not in ("loss", "reconstruction", "cost")],
 )
-@pytest.mark.parametrize("y", ["none", "inliers", "outliers", "gaps", "objects"])
+@pytest.mark.parametrize(
+    "y", slow_but(["gaps"], ["none", "inliers", "outliers", "gaps", "objects"])
+)
 def test_labels_may_be_partial(name, y, pipeline, labelled):
     X, truth = labelled
     y = {
@@ -362,6 +365,7 @@ def test_heat_maps_keep_the_largest_error_of_neighbours():
     drawn(display)
 
 
+@pytest.mark.slow
 def test_three_hundred_long_names_are_drawn():
     rng = np.random.default_rng(0)
     names = [
@@ -402,7 +406,9 @@ def test_maps_are_principal_components():
     assert "component 1 of the code (77%" in display.ax_.get_xlabel()
 
 
-@pytest.mark.parametrize("shape", [(50, 1), (50, 2), (1, 1), (1, 7), (2, 7)])
+@pytest.mark.parametrize(
+    "shape", slow_but([(1, 1), (2, 7)], [(50, 1), (50, 2), (1, 1), (1, 7), (2, 7)])
+)
 @pytest.mark.parametrize("kind", ["map", "units"])
 def test_narrow_codes_and_few_rows(shape, kind):
     codes = np.random.default_rng(0).normal(size=shape)

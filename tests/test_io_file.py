@@ -487,6 +487,7 @@ def test_networks_that_cannot_be_are_refused(values, saved, tmp_path):
     refused(data, tmp_path / "a", wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="address space limits")
 def test_damaged_files_take_little_memory(saved, tmp_path):
     """500 MB above what the process has hold the reading of any of them."""

@@ -69,7 +69,7 @@ def test_pipelines_of_arrays(score, dtype, blobs, small):
     assert check_equal(pipeline, model, X, {"X": X}).dtype == dtype
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", slow_but(["combined"], SCORES))
 def test_ensembles_without_a_pipeline(score, blobs, small):
     rows, outliers = (X.astype(np.float32) for X in blobs)
     detector = small(anomaly_score=score, n_estimators=3).fit(rows)
@@ -88,6 +88,7 @@ def test_activations(activation, blobs, small):
     check_equal(detector, to_onnx(detector, rows), outliers, {"X": outliers})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "score", slow_but(("joint",), ("joint", "latent", "mahalanobis"))
 )
@@ -212,6 +213,7 @@ def test_empty_steps_are_left_out(blobs, small):
     check_equal(pipeline, to_onnx(pipeline, rows), outliers, {"X": outliers})
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(
     n_features=st.integers(1, 6),

@@ -20,6 +20,7 @@ def wine_only(monkeypatch):
     monkeypatch.setattr(bundled, "DATA", {name: bundled.DATA[name]})
 
 
+@pytest.mark.slow
 def test_every_detector_is_compared_on_the_same_rows(wine_only, monkeypatch, capsys):
     monkeypatch.setattr(bundled, "N_STREAMED", 20)
     tasks = bundled.tasks_of(3)

@@ -171,7 +171,7 @@ def test_the_nearest_row_is_sought_among_the_observed_features(n_rows):
     )
 
 
-@pytest.mark.parametrize("corruption", [None, *CORRUPTIONS])
+@pytest.mark.parametrize("corruption", slow_but([None], [None, *CORRUPTIONS]))
 @pytest.mark.parametrize("loss", LOSSES)
 def test_training_on_complete_rows_is_the_same(loss, corruption):
     rng = np.random.default_rng(0)

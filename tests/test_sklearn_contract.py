@@ -174,6 +174,7 @@ def test_a_grid_search_compiles_training_once_per_architecture(
     assert search.best_score_ > 0.5
 
 
+@pytest.mark.slow
 def test_a_grid_search_runs_in_processes(labelled):
     X, y = labelled
     detector = AutoencoderOutlierDetector(random_state=0, **SMALL)

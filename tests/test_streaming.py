@@ -33,6 +33,7 @@ def assert_equal(one, other, X):
     assert one.offset_ == other.offset_
 
 
+@pytest.mark.slow
 def test_a_stream_detects_as_well_as_a_fit(stream):
     new, batches, outliers = stream
     streamed = AutoencoderOutlierDetector(random_state=0)

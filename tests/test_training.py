@@ -92,7 +92,7 @@ def test_padding_rows_change_nothing(corruption):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("schedule", slow_but(["cosine"], ["constant", "cosine"]))
 def test_every_optimizer_learns(blobs, small, optimizer, schedule):
     rows, _ = blobs
     detector = small(
@@ -111,6 +111,7 @@ def test_cosine_schedule_ends_at_zero():
     np.testing.assert_allclose(values, [1, 0.5, 0, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_linear_network_comes_close_to_principal_components():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 8)) + 0.3 * rng.normal(
@@ -398,7 +399,9 @@ def test_settings_of_jax_do_not_change_a_bit(setting, value, blobs, small):
     np.testing.assert_array_equal(codes, usual.transform(rows))
 
 
-@pytest.mark.parametrize("bottleneck", ["plain", "variational", "adversarial"])
+@pytest.mark.parametrize(
+    "bottleneck", slow_but(["adversarial"], ["plain", "variational", "adversarial"])
+)
 def test_gradient_descent_takes_a_large_rate(bottleneck, blobs, small):
     rows, _ = blobs
     detector = small(

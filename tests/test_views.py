@@ -12,6 +12,7 @@ from skae.core import fitting, piecewise
 from skae.core.scores import SCORES, learned, subsets
 from skae.core.scores.energy import Usual
 from skae.core.scores.learned_weights import WEIGHTS
+from tests.helpers import slow_but
 
 LEARNED = SCORES["learned"]
 
@@ -294,7 +295,11 @@ def test_a_few_unnoticed_outliers_do_not_ruin_the_default(rng):
 
 
 @pytest.mark.parametrize(
-    "score", ["learned", "combined", "nearest", "mahalanobis", "columns", "subsets"]
+    "score",
+    slow_but(
+        ["learned", "nearest"],
+        ["learned", "combined", "nearest", "mahalanobis", "columns", "subsets"],
+    ),
 )
 def test_explanations_name_the_columns_that_make_the_score(score, small, rng):
     rows = rng.normal(size=(400, 8)) @ np.diag([1, 2, 1, 1, 1, 0.5, 1, 1])

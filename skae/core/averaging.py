@@ -53,9 +53,7 @@ class Sum(NamedTuple):
     loss: float
 
 
-def schedule(
-    plan: Plan, n_rows: int, n_all: int, per_round: int | None
-) -> Schedule:
+def schedule(plan: Plan, n_rows: int, n_all: int, per_round: int | None) -> Schedule:
     """Plan rounds for parts of at most so many of all rows; None: of an epoch each."""
     height, epochs, hyper = length(plan, n_rows, n_all, continues=False)
     per_epoch = batching.steps_per_epoch(n_rows, height)

@@ -183,6 +183,7 @@ def test_files_are_told_by_what_they_hold(name):
     assert len(pd.read_csv("shop.scores.csv")) == 300
 
 
+@pytest.mark.slow
 def test_letters_of_any_encoding_and_font_are_drawn(pixels):
     table = mixed().rename(columns={"amount": "ñandú $x^{ 数"})
     table.to_csv("shop.csv", index=False, encoding="utf-8-sig")
@@ -221,6 +222,7 @@ def test_values_that_are_no_numbers_are_missing(capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_long_file_is_scored_in_parts(monkeypatch, capsys):
     table = mixed(1000)
     table.to_csv("shop.csv", index=False)
@@ -485,6 +487,7 @@ def test_splits_train_on_inliers_unless_told():
         compare.split(is_outlier[:15], False, rng)
 
 
+@pytest.mark.slow
 def test_nothing_but_results_is_printed_where_no_terminal_is(tmp_path):
     mixed().to_csv("shop.csv", index=False)
     done = subprocess.run(
@@ -627,6 +630,7 @@ def test_few_rows_bring_the_advice_that_the_threshold_is_rough(capsys):
     assert "rough" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_p_values_are_said_of_rows_that_did_not_train(capsys):
     table = mixed(120)
     table.iloc[:-20].to_csv("a.csv", index=False)
