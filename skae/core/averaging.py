@@ -19,6 +19,12 @@ from skae.core.config import Features, Hyperparameters, Plan
 from skae.core.course import TrainingState
 from skae.core.fitting import Member, length, start, to_numpy
 
+# Steps of a round at least, where nobody says how many: more of them lose detection,
+# fewer of them time (benchmarks.quality.partitions --steps 20 50 200 1000). But few
+# rows are not learnt by heart between two rounds.
+MIN_ROUND_STEPS = 50
+MAX_ROUND_EPOCHS = 8
+
 
 class Schedule(NamedTuple):
     """How the largest part trains; smaller ones take as many epochs.
@@ -54,11 +60,17 @@ class Sum(NamedTuple):
 
 
 def schedule(plan: Plan, n_rows: int, n_all: int, per_round: int | None) -> Schedule:
-    """Plan rounds for parts of at most so many of all rows; None: of an epoch each."""
+    """Plan rounds for parts of at most so many of all rows.
+
+    None: of an epoch each, so that what is read is used, or of some if they are short.
+    """
     height, epochs, hyper = length(plan, n_rows, n_all, continues=False)
     per_epoch = batching.steps_per_epoch(n_rows, height)
     n_steps = epochs * per_epoch
-    return Schedule(n_rows, height, n_steps, per_round or per_epoch, hyper)
+    if per_round is None:
+        some = min(MIN_ROUND_STEPS, MAX_ROUND_EPOCHS * per_epoch)
+        per_round = max(per_epoch, some)
+    return Schedule(n_rows, height, n_steps, min(per_round, n_steps), hyper)
 
 
 def begin(plan: Plan, rounds: Schedule, seed: int) -> TrainingState:
