@@ -33,7 +33,7 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_validation_checks = set()
 toc_object_entries = False
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 # What is copied runs: without prompts and what they print.
 copybutton_prompt_text = r">>> |\.\.\. "

@@ -1,5 +1,6 @@
 """The examples of the documentation run and do what they say."""
 
+import ast
 import doctest
 import io
 import os
@@ -238,6 +239,21 @@ def test_no_python_of_a_page_is_overlooked():
         text = page.read_text()
         fences = re.findall(r"^ *[`~:]{3,} *\{?(?:i?py|code|plot)", text, re.M)
         assert len(fences) == text.count("\n```python\n"), page.name
+
+
+def test_messages_that_the_page_of_troubles_quotes_are_those_of_the_package():
+    said = [
+        node.value
+        for path in ROOT.joinpath("skae").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    page = ROOT.joinpath("docs/troubleshooting.md").read_text()
+    quoted = re.findall(r"^`(.*)`\n: ", page, re.M)
+    assert len(quoted) > 20
+    for message in quoted:
+        for part in message.split("…"):
+            assert any(part in text for text in said), message
 
 
 @pytest.mark.slow
