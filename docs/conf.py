@@ -47,6 +47,7 @@ plot_rcparams = mpl.rc_params_from_file(
     Path(__file__).with_name("pictures.mplstyle"), use_default_template=False
 )
 plot_apply_rcparams = True
+plot_working_directory = str(Path(__file__).parents[1])
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skae {version}"

@@ -113,13 +113,6 @@ def test_places_on_the_gaussian_are_those_of_their_class():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["generate", "style_grid"])
-def test_pictures_are_drawn(name, tmp_path):
-    example(name)["main"](tmp_path / "a.png")
-    assert (tmp_path / "a.png").stat().st_size > 10_000
-
-
-@pytest.mark.slow
 def test_style_is_apart_from_class(digits):
     """Classes are not to be read from the styles, unlike from plain codes."""
     from sklearn.linear_model import LogisticRegression
@@ -143,16 +136,6 @@ def test_style_is_apart_from_class(digits):
         found[bottleneck] = cross_val_score(model, style, y).mean()
     assert found["adversarial"] < 0.3
     assert found["adversarial"] < found["plain"] - 0.1
-
-
-@pytest.mark.slow
-def test_every_picture_of_the_documentation_is_drawn(tmp_path):
-    """And every picture is made by a script, and described."""
-    example("pictures")["main"](tmp_path)
-    drawn = {path.name for path in tmp_path.iterdir()}
-    over_time = {"alarms.png", "signals.png", "heatmap.png"}
-    folder = EXAMPLES.parent / "pictures"
-    assert drawn | over_time == {path.name for path in folder.iterdir()}
 
 
 # Packages that pages speak of, whose blocks are run where they are installed.
