@@ -43,8 +43,10 @@ plot_formats = [("png", 160)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = True
-plot_rcparams = mpl.rc_params_from_file(
-    Path(__file__).with_name("pictures.mplstyle"), use_default_template=False
+plot_rcparams = dict(
+    mpl.rc_params_from_file(
+        Path(__file__).with_name("pictures.mplstyle"), use_default_template=False
+    )
 )
 plot_apply_rcparams = True
 plot_working_directory = str(Path(__file__).parents[1])
@@ -55,7 +57,7 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "logo": {"text": html_title},
     "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "show_nav_level": 2,
 }
 html_sidebars = {"index": []}

@@ -145,7 +145,7 @@ def draw(tables):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        len(tables), figsize=(5.6, 4.2 * len(tables)), layout="constrained"
+        len(tables), figsize=(5, 4.2 * len(tables)), layout="constrained"
     )
     for axis, (setting, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
         ranked = {n: e["rank_auroc"] for n, e in table.items() if "rank_auroc" in e}

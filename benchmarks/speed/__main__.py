@@ -173,7 +173,7 @@ def draw(path):
     import matplotlib.pyplot as plt
 
     scenarios = json.loads(path.read_text())["scenarios"]
-    figure, axes = plt.subplots(4, figsize=(5.6, 12), layout="constrained")
+    figure, axes = plt.subplots(4, figsize=(5, 12), layout="constrained")
     for axis, (swept, values) in zip(axes.flat, SWEEPS.items(), strict=True):
         shown = [v[0] if isinstance(v, tuple) else v for v in values]
         results = {v: scenarios.get(f"sweep-{swept}-{v}") for v in shown}

@@ -1,7 +1,5 @@
 """Digits drawn from two generative autoencoders, above the nearest training digits."""
 
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -30,15 +28,15 @@ def main():
         samples = detector.sample(8, random_state=1)
         nearest = X[neighbours.kneighbors(samples)[1][:, 0]]
         rows += [(bottleneck, samples), ("nearest digit", nearest)]
-    figure, axes = plt.subplots(len(rows), 8, figsize=(5.6, 2.6))
+    figure, axes = plt.subplots(len(rows), 8, figsize=(5, 2.6))
     for row, (name, images) in zip(axes, rows, strict=True):
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
         for axis, image in zip(row, images, strict=True):
             axis.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
             axis.set(xticks=[], yticks=[])
     figure.tight_layout(pad=0.4)
-    return figure
 
 
 if __name__ == "__main__":
-    main().savefig(sys.argv[1])
+    main()
+    plt.show()

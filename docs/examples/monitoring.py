@@ -33,7 +33,7 @@ def main(folder):
         cv=[(rows[:3000], rows[3000:4500])],
         refit=False,
     ).fit(X, y)
-    _, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
+    _, ax = plt.subplots(figsize=(5, 3.4), layout="constrained")
     AlarmSignalDisplay.from_estimator(detector, X, y, ax=ax)
     # end: alarms
     plt.savefig(Path(folder) / "alarms.png")
@@ -44,7 +44,7 @@ def main(folder):
     plt.savefig(Path(folder) / "signals.png")
 
     # begin: heatmap
-    _, ax = plt.subplots(figsize=(5.6, 5.2), layout="constrained")
+    _, ax = plt.subplots(figsize=(5, 5.2), layout="constrained")
     FeatureErrorDisplay.from_estimator(detector, X, y, kind="heatmap", ax=ax)
     # end: heatmap
     plt.savefig(Path(folder) / "heatmap.png")
