@@ -23,6 +23,16 @@ from benchmarks.quality.adbench import ADBENCH
 from benchmarks.quality.runs import TOLD, read
 
 MEASURES = ("auroc", "ap")
+
+# What the settings are, in words.
+TITLES = {
+    "clean": "clean: normal rows train",
+    "small": "small: 100 normal rows train",
+    "C": "C: 5 % of the training rows are outliers",
+    "C told": "C told: and contamination says so",
+    "S2": "S2: half of the normal rows train",
+    "U": "U: all rows train, outliers included",
+}
 RESAMPLES = 10_000
 
 
@@ -108,7 +118,7 @@ def summarise(rows, setting, reference="skae"):
 def markdown(setting, table):
     """Table of one setting, best ROC AUC first."""
     lines = [
-        f"## {setting}",
+        f"### {TITLES.get(setting, setting)}",
         "",
         "| detector | ROC AUC | AP | mean ranks | ROC AUC below skae (80 %) "
         "| AP below skae (80 %) | fit s | seeds |",

@@ -18,7 +18,9 @@ def main():
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     detector = AutoencoderOutlierDetector(random_state=0).fit(X)
     new = np.random.default_rng(1).uniform((-2.4, -2.2), (2.4, 2.2), size=(120, 2))
-    grid = np.stack(np.meshgrid(np.linspace(-2.6, 2.6, 200), np.linspace(-2.4, 2.4, 200)))
+    grid = np.stack(
+        np.meshgrid(np.linspace(-2.6, 2.6, 200), np.linspace(-2.4, 2.4, 200))
+    )
     score = detector.decision_function(grid.reshape(2, -1).T).reshape(200, 200)
     flagged = detector.predict(new) == -1
 

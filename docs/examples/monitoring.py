@@ -44,8 +44,10 @@ def main(folder):
     plt.savefig(Path(folder) / "signals.png")
 
     # begin: heatmap
-    _, ax = plt.subplots(figsize=(5, 5.2), layout="constrained")
-    FeatureErrorDisplay.from_estimator(detector, X, y, kind="heatmap", ax=ax)
+    _, ax = plt.subplots(figsize=(5.6, 5.2), layout="constrained")
+    FeatureErrorDisplay.from_estimator(
+        detector, X, y, kind="heatmap", name="skae", ax=ax
+    )
     # end: heatmap
     plt.savefig(Path(folder) / "heatmap.png")
     plt.close("all")
