@@ -49,7 +49,6 @@ plot_rcparams = dict(
     )
 )
 plot_apply_rcparams = True
-plot_working_directory = str(Path(__file__).parents[1])
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skae {version}"

@@ -224,6 +224,14 @@ def test_no_python_of_a_page_is_overlooked():
         assert len(fences) == text.count("\n```python\n"), page.name
 
 
+def test_links_of_the_readme_lead_somewhere():
+    """Those between pages of the documentation are checked by its build."""
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert "docs/first_steps.md" in links
+    for link in links:
+        assert (ROOT / link).is_file(), link
+
+
 def test_messages_that_the_page_of_troubles_quotes_are_those_of_the_package():
     said = [
         node.value

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+import benchmarks
 from benchmarks.quality.summary import read, summarise
 
-RESULTS = Path("benchmarks/results/macrodata.jsonl")
+RESULTS = Path(benchmarks.__path__[0]) / "results" / "macrodata.jsonl"
 SETTINGS = {"clean": "normal rows train", "C": "5 % outliers train, nobody told"}
 
 
