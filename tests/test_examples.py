@@ -224,6 +224,20 @@ def test_no_python_of_a_page_is_overlooked():
         assert len(fences) == text.count("\n```python\n"), page.name
 
 
+def test_every_picture_is_described_and_has_a_file_of_its_own():
+    files = []
+    for page in PAGES:
+        text = page.read_text()
+        assert "![](" not in text, page.name
+        for options in re.findall(
+            r"^\.\. plot::(.*\n(?: {3}:.*\n(?: {6}.*\n)*)*)", text, re.M
+        ):
+            assert ":nofigs:" in options or ":alt:" in options, options
+            if ":nofigs:" not in options:
+                files += re.findall(r"prefix: (.*)|^ (.*)", options)
+    assert len(files) == len(set(files)) > 10
+
+
 def test_links_of_the_readme_lead_somewhere():
     """Those between pages of the documentation are checked by its build."""
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
