@@ -184,6 +184,10 @@ def taken_for_granted(page):
     classes = AutoencoderOutlierDetector, GridSearchCV, Pipeline, StandardScaler
     names = {kind.__name__: kind for kind in classes}
     names |= {"np": np, "X": X, "y": y, "X_normal": X[y == 1], "X_new": X}
+    if page == "first_steps.md":
+        table = pd.DataFrame(X, columns=[*"abcd"]).where(rng.random(X.shape) > 0.02)
+        kind = rng.choice(["red", "blue"], size=400)
+        table.assign(kind=kind, defect=y == -1).to_csv("mine.csv", index=False)
     if page == "user_guide.md":
         np.save("rows.npy", X)
         gaps = np.where(rng.random(X.shape) < 0.05, np.nan, X)
