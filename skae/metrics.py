@@ -263,5 +263,10 @@ def _outlier_positive(
 
 
 outlier_roc_auc_scorer = make_outlier_scorer(roc_auc_score)
+"""Scorer of the area under the ROC curve, by ``score_samples``."""
+
 outlier_average_precision_scorer = make_outlier_scorer(average_precision_score)
+"""Scorer of the average precision with outliers as positives, by ``score_samples``."""
+
 outlier_f1_scorer = make_outlier_scorer(f1_score, response_method="predict")
+"""Scorer of the F1 score with outliers as positives, by ``predict``."""

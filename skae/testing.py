@@ -140,3 +140,4 @@ OUTLIER_DETECTOR_CHECKS = (
     _check_labels_do_not_change_the_training,
     _check_a_score_does_not_depend_on_other_rows,
 )
+"""The single checks of :func:`check_outlier_detector`: functions of a detector."""

@@ -1,24 +1,36 @@
 """The examples of the documentation run and do what they say."""
 
+import ast
+import doctest
+import io
 import os
 import re
 import runpy
 import shutil
 import subprocess
 import sys
+import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 from flax import nnx
+from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skae.io
 from skae import AutoencoderOutlierDetector
+from tests.helpers import slow_but
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -101,13 +113,6 @@ def test_places_on_the_gaussian_are_those_of_their_class():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["generate", "style_grid"])
-def test_pictures_are_drawn(name, tmp_path):
-    example(name)["main"](tmp_path / "a.png")
-    assert (tmp_path / "a.png").stat().st_size > 10_000
-
-
-@pytest.mark.slow
 def test_style_is_apart_from_class(digits):
     """Classes are not to be read from the styles, unlike from plain codes."""
     from sklearn.linear_model import LogisticRegression
@@ -133,28 +138,131 @@ def test_style_is_apart_from_class(digits):
     assert found["adversarial"] < found["plain"] - 0.1
 
 
-@pytest.mark.slow
-def test_every_picture_of_the_documentation_is_drawn(tmp_path):
-    """And every picture is made by a script, and described."""
-    example("pictures")["main"](tmp_path)
-    drawn = {path.name for path in tmp_path.iterdir()}
-    over_time = {"alarms.png", "signals.png", "heatmap.png"}
-    folder = EXAMPLES.parent / "pictures"
-    assert drawn | over_time == {path.name for path in folder.iterdir()}
+# Packages that pages speak of, whose blocks are run where they are installed.
+FOREIGN = {"keras", "mlflow", "pyod"}
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# Their searches, clusters and many fits take a while.
+LONG = {"scale.md", "thresholds.md", "user_guide.md"}
 
 
-@pytest.mark.slow
-def test_what_the_readme_shows_runs_from_top_to_bottom(tmp_path, monkeypatch):
-    """Doctests are only those lines that have a prompt."""
+def blocks(page):
+    """Python of a page, with its line: of fences, and of what the build draws."""
+    text = page.read_text()
+    fence = r"^```(python|\{eval-rst\}\n\.\. plot::)\n(.*?)^```$"
+    for found in re.finditer(fence, text, re.M | re.S):
+        without_options = re.sub(r"\A( {3}:.*\n( {6}.*\n)*)*", "", found[2])
+        yield text[: found.start(2)].count("\n"), textwrap.dedent(without_options)
+
+
+def lacks_a_package(code):
+    names = re.findall(r"^(?:>>> )?(?:import|from) (\w+)", code, re.M)
+    return any(find_spec(name) is None for name in FOREIGN.intersection(names))
+
+
+def run_block(code, names, page, line):
+    """Run a block among the names of those before it; what it prints must be right."""
+    if ">>>" not in code:
+        exec(compile("\n" * line + code, page, "exec"), names)
+        return
+    block = doctest.DocTestParser().get_doctest(code, {}, page, page, line)
+    block.globs = names
+    runner, said = doctest.DocTestRunner(), io.StringIO()
+    runner.run(block, out=said.write, clear_globs=False)
+    assert not runner.failures, said.getvalue()
+
+
+def taken_for_granted(page):
+    """Names of rows and detectors that the text of a page does not make."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 4)).astype(np.float32)
+    X[::10] += 4 * rng.choice([-1, 1], size=(40, 4))
+    y = np.where(np.arange(400) % 10, 1, -1)
+    detector = AutoencoderOutlierDetector(max_iter=5, random_state=0)
+    pipeline = Pipeline([("scale", StandardScaler()), ("detect", detector)])
+    classes = AutoencoderOutlierDetector, GridSearchCV, Pipeline, StandardScaler
+    names = {kind.__name__: kind for kind in classes}
+    names |= {"np": np, "X": X, "y": y, "X_normal": X[y == 1], "X_new": X}
+    if page == "first_steps.md":
+        table = pd.DataFrame(X, columns=[*"abcd"]).where(rng.random(X.shape) > 0.02)
+        kind = rng.choice(["red", "blue"], size=400)
+        table.assign(kind=kind, defect=y == -1).to_csv("mine.csv", index=False)
+    if page == "user_guide.md":
+        np.save("rows.npy", X)
+        gaps = np.where(rng.random(X.shape) < 0.05, np.nan, X)
+        detector = clone(detector).set_params(missing="mask").fit(gaps)
+        return names | {"X": gaps, "detector": detector, "stream": [X[:200], X[200:]]}
+    fitted = clone(detector).fit(X[y == 1])
+    rows = np.arange(400)
+    return names | {
+        "detector": fitted,
+        "fitted": fitted,
+        "pipeline": clone(pipeline).fit(X),
+        "train": rows[:200],
+        "validation": rows[200:],
+        "frame": pd.DataFrame(X, columns=[*"abcd"]),
+        "my_optimizer": optax.adam,
+    }
+
+
+@pytest.mark.parametrize(
+    "page",
+    slow_but([page for page in PAGES if page.name not in LONG], PAGES),
+    ids=lambda page: page.name,
+)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {}
-    for block in re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
-    ):
-        lines = re.findall(r"^(?:>>>|\.\.\.) ?(.*)$", block, re.M)
-        exec("\n".join(lines) if ">>>" in block else block, names)
-    assert names["onnx_model"].graph.output[0].name == "label"
-    assert Path("detector.skae").exists()
+    found = [block for block in blocks(page) if not lacks_a_package(block[1])]
+    names = taken_for_granted(page.name) if found else {}
+    for line, code in found:
+        run_block(code, names, str(page), line)
+    plt.close("all")
+
+
+def test_no_python_of_a_page_is_overlooked():
+    """Fences of other spellings would not be run, nor would indented ones."""
+    for page in PAGES:
+        text = page.read_text()
+        fences = re.findall(r"^ *[`~:]{3,} *\{?(?:i?py|code|plot)", text, re.M)
+        assert len(fences) == text.count("\n```python\n"), page.name
+
+
+def test_every_picture_is_described_and_has_a_file_of_its_own():
+    files = []
+    for page in PAGES:
+        text = page.read_text()
+        assert "![](" not in text, page.name
+        for options in re.findall(
+            r"^\.\. plot::(.*\n(?: {3}:.*\n(?: {6}.*\n)*)*)", text, re.M
+        ):
+            assert ":nofigs:" in options or ":alt:" in options, options
+            if ":nofigs:" not in options:
+                files += re.findall(r"prefix: (.*)|^ (.*)", options)
+    assert len(files) == len(set(files)) > 10
+
+
+def test_links_of_the_readme_lead_somewhere():
+    """Those between pages of the documentation are checked by its build."""
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert "docs/first_steps.md" in links
+    for link in links:
+        assert (ROOT / link).is_file(), link
+
+
+def test_messages_that_the_page_of_troubles_quotes_are_those_of_the_package():
+    said = [
+        node.value
+        for path in ROOT.joinpath("skae").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    page = ROOT.joinpath("docs/troubleshooting.md").read_text()
+    quoted = re.findall(r"^`(.*)`\n: ", page, re.M)
+    assert len(quoted) > 20
+    for message in quoted:
+        for part in message.split("…"):
+            assert any(part in text for text in said), message
 
 
 @pytest.mark.slow

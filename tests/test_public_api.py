@@ -106,6 +106,14 @@ def test_every_registered_value_is_in_the_docstring_and_the_user_guide():
         assert f"`{name}" in guide
 
 
+def test_every_public_name_has_its_page_of_the_documentation():
+    pages = Path(__file__).parents[1].joinpath("docs/api").glob("*.rst")
+    lines = {line.strip() for page in pages for line in page.read_text().split("\n")}
+    for module in PUBLIC:
+        for name in getattr(module, "__all__", []):
+            assert {name, f".. py:data:: {name}"} & lines, f"{module.__name__}.{name}"
+
+
 def test_parameters_are_keyword_only():
     parameters = inspect.signature(AutoencoderOutlierDetector).parameters.values()
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters)

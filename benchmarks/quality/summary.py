@@ -1,6 +1,6 @@
-"""Tables and a plot of what the benchmarks of detection quality measured.
+"""Tables and a picture of what the benchmarks of detection quality measured.
 
-    python -m benchmarks.quality.summary --markdown tables.md --plot ranks.png
+    python -m benchmarks.quality.summary --markdown tables.md
     python -m benchmarks.quality.summary benchmarks/results/macrodata.jsonl
 
 ``--rows`` and ``--columns`` take tables below these numbers of training rows and of
@@ -13,6 +13,7 @@ and as level with the reference where it is inside.
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,16 @@ from benchmarks.quality.adbench import ADBENCH
 from benchmarks.quality.runs import TOLD, read
 
 MEASURES = ("auroc", "ap")
+
+# What the settings are, in words.
+TITLES = {
+    "clean": "clean: normal rows train",
+    "small": "small: 100 normal rows train",
+    "C": "C: 5 % of the training rows are outliers",
+    "C told": "C told: and contamination says so",
+    "S2": "S2: half of the normal rows train",
+    "U": "U: all rows train, outliers included",
+}
 RESAMPLES = 10_000
 
 
@@ -107,7 +118,7 @@ def summarise(rows, setting, reference="skae"):
 def markdown(setting, table):
     """Table of one setting, best ROC AUC first."""
     lines = [
-        f"## {setting}",
+        f"### {TITLES.get(setting, setting)}",
         "",
         "| detector | ROC AUC | AP | mean ranks | ROC AUC below skae (80 %) "
         "| AP below skae (80 %) | fit s | seeds |",
@@ -139,30 +150,29 @@ def markdown(setting, table):
     return "\n".join([*lines, ""])
 
 
-def plot(tables, path):
+def draw(tables):
     """Draw the mean rank of every detector in every setting."""
-    import matplotlib
-
-    matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        1, len(tables), figsize=(8 * len(tables), 5), layout="constrained"
+        len(tables), figsize=(5, 4.2 * len(tables)), layout="constrained"
     )
     for axis, (setting, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
         ranked = {n: e["rank_auroc"] for n, e in table.items() if "rank_auroc" in e}
         names = sorted(ranked, key=ranked.get, reverse=True)
         colors = ["C1" if name.startswith("skae") else "C0" for name in names]
-        bars = axis.barh(names, [ranked[name] for name in names], color=colors)
+        # Without the signs of JSON.
+        labels = [re.sub(r'"anomaly_score": |[{}"]', "", name) for name in names]
+        bars = axis.barh(labels, [ranked[name] for name in names], color=colors)
         axis.bar_label(bars, fmt="%.1f", padding=2)
         axis.set(title=setting, xlabel="mean rank by ROC AUC (1 is best)")
         # Room for the numbers.
         axis.set_xlim(0, 1.2 * max(ranked.values()))
-    figure.savefig(path, dpi=100)
+    return figure
 
 
 def main():
-    """Print the tables; write them and the plot where asked."""
+    """Print the tables; write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", nargs="*", type=Path, default=[ADBENCH.results])
     parser.add_argument("--reference", default="skae")
@@ -170,7 +180,6 @@ def main():
     parser.add_argument("--columns", type=float, default=np.inf)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     rows = [
         row
@@ -187,8 +196,6 @@ def main():
         options.markdown.write_text(text)
     if options.out:
         options.out.write_text(json.dumps(tables, indent=1) + "\n")
-    if options.plot:
-        plot(tables, options.plot)
 
 
 if __name__ == "__main__":

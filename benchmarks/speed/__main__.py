@@ -2,7 +2,6 @@
 
     python -m benchmarks.speed run --out benchmarks/results/speed.json
     python -m benchmarks.speed compare BASE.json HEAD.json
-    python -m benchmarks.speed plot benchmarks/results/speed.json times.png
 
 ``run`` takes the scenarios of ``benchmarks.speed.scenarios``, each peer in a process of
 its own, in turns, and writes the seconds, medians and ratios. A scenario that is in the
@@ -169,15 +168,12 @@ def compare(options):
     return slower
 
 
-def plot(options):
-    """Draw seconds of the sweeps."""
-    import matplotlib
-
-    matplotlib.use("agg")
+def draw(path):
+    """Draw seconds of the sweeps, which a file of results has."""
     import matplotlib.pyplot as plt
 
-    scenarios = json.loads(options.results.read_text())["scenarios"]
-    figure, axes = plt.subplots(2, 2, figsize=(10, 8), layout="constrained")
+    scenarios = json.loads(path.read_text())["scenarios"]
+    figure, axes = plt.subplots(4, figsize=(5, 12), layout="constrained")
     for axis, (swept, values) in zip(axes.flat, SWEEPS.items(), strict=True):
         shown = [v[0] if isinstance(v, tuple) else v for v in values]
         results = {v: scenarios.get(f"sweep-{swept}-{v}") for v in shown}
@@ -187,8 +183,8 @@ def plot(options):
             pairs = [(v, r[peer]) for v, r in results.items() if peer in r]
             axis.loglog(*zip(*pairs, strict=True), marker=marker, label=peer)
         axis.set(xlabel=LABELS[swept], ylabel="seconds of a fit")
-    axes[0, 0].legend()
-    figure.savefig(options.out, dpi=100)
+    axes[0].legend()
+    return figure
 
 
 def main():
@@ -207,10 +203,6 @@ def main():
     command.add_argument("head", type=Path)
     command.add_argument("--tolerance", type=float, default=0.1)
     command.set_defaults(function=compare)
-    command = commands.add_parser("plot")
-    command.add_argument("results", type=Path)
-    command.add_argument("out", type=Path)
-    command.set_defaults(function=plot)
     options = parser.parse_args()
     if options.function(options):
         sys.exit(1)

@@ -21,6 +21,7 @@ from skae.model_selection import TunedThresholdDetector
 
 def main(folder):
     """Fit, tune the threshold, and draw into PNG files; return the worst signals."""
+    plt.style.use(Path(__file__).parents[1] / "pictures.mplstyle")
     path = Path(os.environ["SKAE_DATA"]) / "hpc" / "hpc.csv.gz"
     # begin: alarms
     table = pd.read_csv(path)
@@ -32,21 +33,23 @@ def main(folder):
         cv=[(rows[:3000], rows[3000:4500])],
         refit=False,
     ).fit(X, y)
-    _, ax = plt.subplots(figsize=(10, 3.4), layout="constrained")
+    _, ax = plt.subplots(figsize=(5, 3.4), layout="constrained")
     AlarmSignalDisplay.from_estimator(detector, X, y, ax=ax)
     # end: alarms
-    plt.savefig(Path(folder) / "alarms.png", dpi=110)
+    plt.savefig(Path(folder) / "alarms.png")
 
     # begin: signals
     display = FeatureErrorDisplay.from_estimator(detector, X, y)
     # end: signals
-    plt.savefig(Path(folder) / "signals.png", dpi=110)
+    plt.savefig(Path(folder) / "signals.png")
 
     # begin: heatmap
-    _, ax = plt.subplots(figsize=(10, 4.6), layout="constrained")
-    FeatureErrorDisplay.from_estimator(detector, X, y, kind="heatmap", ax=ax)
+    _, ax = plt.subplots(figsize=(5.6, 5.2), layout="constrained")
+    FeatureErrorDisplay.from_estimator(
+        detector, X, y, kind="heatmap", name="skae", ax=ax
+    )
     # end: heatmap
-    plt.savefig(Path(folder) / "heatmap.png", dpi=110)
+    plt.savefig(Path(folder) / "heatmap.png")
     plt.close("all")
     return display.features_
 

@@ -6,8 +6,6 @@ that the whole code can have it as its prior: then the style cannot tell of the 
 column of the picture is a style, a row a class.
 """
 
-import sys
-
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -52,7 +50,7 @@ def place(classes, share=0.5):
     return norm.ppf((classes + share) / N_CLASSES)
 
 
-def main(path):
+def main():
     """Fit, and draw the grid."""
     X, y = load_digits(return_X_y=True)
     rng = np.random.default_rng(0)
@@ -67,7 +65,7 @@ def main(path):
         random_state=0,
     ).fit(np.column_stack([X, place(y, share)]))
     styles = rng.normal(size=(12, STYLE))
-    figure, axes = plt.subplots(N_CLASSES, 12, figsize=(7.2, 6))
+    figure, axes = plt.subplots(N_CLASSES, 12, figsize=(5, 4.7))
     for number, row in enumerate(axes):
         codes = np.column_stack([styles, np.full(12, place(number))])
         images = detector.inverse_transform(codes)[:, :-1]
@@ -78,8 +76,8 @@ def main(path):
     figure.supxlabel("style")
     figure.supylabel("class")
     figure.tight_layout(pad=0.4)
-    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
+    plt.show()
