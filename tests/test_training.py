@@ -1,16 +1,19 @@
+import signal
 import warnings
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.core import fitting, networks, training
+from skae.core import fitting, networks, optimizers, training
+from skae.core.bottlenecks import BOTTLENECKS
 from skae.core.config import NetworkConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
 from skae.core.objective import objective as objective_of
-from skae.core.optimizers import SCHEDULES
+from skae.core.optimizers import OPTIMIZERS, SCHEDULES
 from skae.core.penalties import PENALTIES
 from tests.helpers import NETWORK, configure, features, hyperparameters, plan, slow_but
 
@@ -234,7 +237,8 @@ def interrupt_at(monkeypatch, call):
 
     def train_chunk(*args, **kwargs):
         if next(calls) == call:
-            raise KeyboardInterrupt
+            # Python raises it in the main thread, wherever the training is.
+            signal.raise_signal(signal.SIGINT)
         return original(*args, **kwargs)
 
     monkeypatch.setattr(training, "train_chunk", train_chunk)
@@ -291,6 +295,21 @@ def test_a_factory_makes_the_optimizer(blobs, small):
     np.testing.assert_allclose(
         factory.score_samples(rows), named.score_samples(rows), rtol=1e-6, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("bottleneck", BOTTLENECKS)
+def test_our_optimizers_begin_with_zeros(optimizer, bottleneck):
+    network = replace(NETWORK, bottleneck=bottleneck)
+    params = networks.init(np.random.default_rng(0), config=network)
+    numbers = params, hyperparameters()
+    static = {"bottleneck": bottleneck, "training": configure(optimizer=optimizer)}
+    known = optimizers.init_optimizer(*numbers, **static)
+    compiled = optimizers._init(*numbers, **static)
+    assert jax.tree.structure(known) == jax.tree.structure(compiled)
+    for ours, theirs in zip(*map(jax.tree.leaves, (known, compiled)), strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def not_an_optimizer(learning_rate):

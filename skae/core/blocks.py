@@ -8,7 +8,7 @@ the same bits alone, in any batch and in any order. What is computed of a block 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from jax import Array
 from skae.core import ball, batching
 from skae.core.compilation import OPTIONS, bounded, make_room
 from skae.core.config import NetworkConfig
-from skae.core.devices import pinned
+from skae.core.devices import carried
 from skae.core.gaussian import Statistics
 from skae.core.networks import bind, layer_table
 
@@ -28,15 +28,14 @@ from skae.core.networks import bind, layer_table
 MIN_BLOCK_ROWS = 128
 MAX_BLOCK_ROWS = 512
 MAX_BLOCK_PRODUCTS = 2**23
-MAX_CALL_ROWS = 4096
-MAX_CALL_FLOATS = 2**20
+MAX_BLOCK_FLOATS = 2**16
 
 # A row must be rounded alike wherever it stands. Heights are multiples of the first,
 # since products of matrices treat the last rows of a block otherwise where they fill no
-# whole group. A call of few rows has the second number of blocks, of which it uses one:
-# a program for one block alone has no slices and is fused otherwise than one for many.
+# whole group. Every call has the second number of blocks, of which it uses those that
+# hold rows: XLA would fuse a program for another number of them otherwise.
 LANES = 32
-FEW_BLOCKS = 2
+CALL_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def no_products(width: int) -> int:
     return 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """What a program of its own tells of rows.
 
@@ -160,115 +159,131 @@ def _map_blocks(
     return jax.lax.fori_loop(0, n_used, fill, out)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Program:
-    """A view with all that its compiled program gets but the rows."""
+    """A view with all that its compiled program gets but the rows, on the device."""
 
     measure: Callable[..., Array]
     network: NetworkConfig | None
-    params: Any
-    ball: Statistics
-    own: Any
+    arrays: tuple[Any, Statistics, Any]
     height: int
-    n_blocks: int
 
     @property
     def call_rows(self) -> int:
         """Rows that a call takes."""
-        return self.n_blocks * self.height
+        return CALL_BLOCKS * self.height
 
-    def measured(self, rows: np.ndarray) -> np.ndarray:
-        """Measure the rows of one call.
+    def started(self, rows: np.ndarray) -> Callable[[], np.ndarray]:
+        """Start to measure the rows of one call; returns what waits for the result.
 
         Rows with missing cells have a program of their own, so that others cost and
         give what they would without them.
         """
+        make_room(self.measure, self.network, rows.shape[1])
         if not batching.has_missing(rows):
             return self._run(rows, is_masked=False)
         missing = np.isnan(rows).any(axis=1)
-        incomplete = self._run(rows[missing], is_masked=True)
-        result = np.empty((len(rows), incomplete.shape[1]), np.float32)
-        result[missing] = incomplete
+        parts = [(missing, self._run(rows[missing], is_masked=True))]
         if not missing.all():
-            result[~missing] = self._run(rows[~missing], is_masked=False)
-        return result
+            parts.append((~missing, self._run(rows[~missing], is_masked=False)))
 
-    def _run(self, rows: np.ndarray, *, is_masked: bool) -> np.ndarray:
-        blocks, width = rows, rows.shape[1]
-        if len(rows) < self.call_rows:
+        def joined() -> np.ndarray:
+            results = [(chosen, wait()) for chosen, wait in parts]
+            both = np.empty((len(rows), results[0][1].shape[1]), np.float32)
+            for chosen, result in results:
+                both[chosen] = result
+            return both
+
+        return joined
+
+    def _run(self, rows: np.ndarray, *, is_masked: bool) -> Callable[[], np.ndarray]:
+        blocks, (n_rows, width) = rows, rows.shape
+        if n_rows < self.call_rows:
             blocks = np.zeros((self.call_rows, width), np.float32)
-            blocks[: len(rows)] = rows
+            blocks[:n_rows] = rows
         with jax.default_matmul_precision("highest"):
             result = _map_blocks(
-                self.params,
-                self.ball,
-                self.own,
-                blocks.reshape(self.n_blocks, self.height, width),
-                -(-len(rows) // self.height),
+                *self.arrays,
+                blocks.reshape(CALL_BLOCKS, self.height, width),
+                -(-n_rows // self.height),
                 measure=self.measure,
                 network=self.network,
                 is_masked=is_masked,
             )
-        return np.asarray(result).reshape(self.call_rows, -1)[: len(rows)]
+        return lambda: np.asarray(result).reshape(self.call_rows, -1)[:n_rows]
 
 
-def apply(
-    view: View,
-    X: Any,
-    params: Any,
-    statistics: Statistics,
-    *,
-    network: NetworkConfig,
-) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A network with what scoring keeps of the training rows.
+
+    What programs need of them is put on the device once for each view, and must not
+    change from then on.
+    """
+
+    network: NetworkConfig
+    params: Any
+    statistics: Statistics
+    _programs: dict[Any, _Program] = field(default_factory=dict, repr=False)
+
+    def _program(self, view: View, width: int) -> _Program:
+        device = jax.config.jax_default_device  # type: ignore[attr-defined, unused-ignore]
+        key = view, width, device
+        if key not in self._programs:
+            self._programs[key] = self._made(view, width)
+        return self._programs[key]
+
+    def _made(self, view: View, width: int) -> _Program:
+        network = self.network
+        arrays = (
+            self.params if view.needs_network else {},
+            ball.part(self.statistics),
+            view.on_device(self.statistics, network),
+        )
+        return _Program(
+            view.measure,
+            network if view.needs_network else None,
+            jax.device_put(arrays),
+            _height(view, max(width, network.n_features), network),
+        )
+
+
+def started(view: View, X: Any, member: Member) -> Callable[[], np.ndarray]:
+    """Start what :func:`apply` does; returns what waits for the result.
+
+    Few rows are then measured by several views at the same time.
+    """
+    program = member._program(view, X.shape[1])
+    n_rows, call_rows = X.shape[0], program.call_rows
+    if n_rows <= call_rows:
+        return program.started(batching.take(X, slice(0, n_rows)))
+
+    def call(start: int) -> np.ndarray:
+        rows = batching.take(X, slice(start, start + call_rows))
+        return program.started(rows)()
+
+    starts = range(0, n_rows, call_rows)
+    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
+        result = np.concatenate(list(pool.map(carried(call), starts)))
+    return lambda: result
+
+
+def apply(view: View, X: Any, member: Member) -> np.ndarray:
     """Apply a view to the rows of a table; float32, a row for each of them.
 
     Calls run in as many threads as there are cores: a program for one block after the
     other keeps a single core busy.
     """
-    n_rows = X.shape[0]
-    program = _program(view, X, params, statistics, network)
-    call_rows = program.call_rows
-    # Contexts belong to one thread each.
-    device = jax.config.jax_default_device  # type: ignore[attr-defined, unused-ignore]
-
-    def call(start: int) -> np.ndarray:
-        with pinned(), jax.default_device(device):
-            return program.measured(batching.take(X, slice(start, start + call_rows)))
-
-    starts = range(0, n_rows, call_rows)
-    if len(starts) == 1:
-        return call(0)
-    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
-        return np.concatenate(list(pool.map(call, starts)))
+    return started(view, X, member)()
 
 
-def _program(
-    view: View, X: Any, params: Any, statistics: Statistics, network: NetworkConfig
-) -> _Program:
-    n_rows, width = X.shape
-    height, n_blocks = _block_shape(view, max(width, network.n_features), network)
-    if n_rows <= height:
-        n_blocks = min(n_blocks, FEW_BLOCKS)
-    around = ball.part(statistics)
-    own = view.on_device(statistics, network)
-    compiled_for = network if view.needs_network else None
-    if compiled_for is None:
-        params = {}
-    make_room(view.measure, compiled_for, width, n_blocks)
-    if n_rows > n_blocks * height:
-        params, around, own = jax.device_put((params, around, own))
-    return _Program(view.measure, compiled_for, params, around, own, height, n_blocks)
-
-
-def _block_shape(view: View, widest: int, network: NetworkConfig) -> tuple[int, int]:
-    """Rows in a block and blocks in a call; they do not depend on the rows."""
+def _height(view: View, widest: int, network: NetworkConfig) -> int:
+    """Rows in a block; they do not depend on the rows."""
     n_products = view.n_products(widest)
     if view.needs_network:
         layers = layer_table(network)
         n_products += sum(max(part.n_parameters, part.n_products) for part in layers)
     height = MAX_BLOCK_PRODUCTS // max(1, n_products)
     height = np.clip(height, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
-    height = int(min(height, max(LANES, MAX_CALL_FLOATS // (16 * widest))))
-    height -= height % LANES
-    rows = min(MAX_CALL_ROWS, MAX_CALL_FLOATS // widest)
-    return height, max(1, rows // height)
+    height = int(min(height, max(LANES, MAX_BLOCK_FLOATS // widest)))
+    return height - height % LANES

@@ -35,6 +35,12 @@ def bounded(function: Any) -> Any:
     return function
 
 
+def is_new(*static: Hashable) -> bool:
+    """Whether :func:`make_room` has yet to see these static arguments."""
+    with _lock:
+        return static not in _kinds
+
+
 def make_room(*static: Hashable) -> None:
     """Forget all compiled programs if these static arguments make too many.
 

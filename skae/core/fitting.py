@@ -1,15 +1,20 @@
 """Train networks by a plan, and score few rows as if they were new."""
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from threading import Event
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skae.core import batching, bottlenecks, networks, training
+from skae.core import batching, blocks, bottlenecks, gaussian, networks, training
 from skae.core.batching import Rows
-from skae.core.blocks import MAX_BLOCK_ROWS, apply
+from skae.core.compilation import is_new
 from skae.core.config import Hyperparameters, NetworkConfig, Plan, TrainingConfig
 from skae.core.course import (
     History,
@@ -20,13 +25,14 @@ from skae.core.course import (
     go_on,
     joined,
 )
+from skae.core.devices import carried
 from skae.core.model import (
     Model,
     Weights,
     build,
     energies,
     measured,
-    members_of,
+    score_rows,
     with_units,
 )
 from skae.core.optimizers import init_optimizer
@@ -45,6 +51,9 @@ USUAL_AUTO_EPOCHS = 30
 MAX_AUTO_EPOCHS = 100
 
 N_FOLDS = 5
+
+# Rows that are measured for the programs alone, at most.
+REHEARSAL_ROWS = 1024
 
 # Share of the steps over which the prior of the codes gains its weight.
 WARM_UP = 0.25
@@ -129,22 +138,47 @@ def train_member(
     # named because the default one is a global setting.
     bits = jnp.asarray(np.array([n_done % 2**32, seed], np.uint32))
     key = jax.random.wrap_key_data(bits, impl="threefry2x32")
-    result = training.train(
-        TrainingState(weights, optimizer_state, np.int32(0), key),
-        split.train,
-        split.held_out,
-        hyper,
-        features_of(split.sample, config.corruption),
-        network=plan.network,
-        training=config,
-        n_epochs=epochs,
-        shuffle=rng,
-        patience=plan.patience,
-        tol=plan.tol,
-        on_epoch=on_epoch,
-        on_chunk=on_chunk,
-    )
+    with (
+        _rehearsal(plan, split, weights)
+        if is_new(plan.network, config)
+        else nullcontext()
+    ):
+        result = training.train(
+            TrainingState(weights, optimizer_state, np.int32(0), key),
+            split.train,
+            split.held_out,
+            hyper,
+            features_of(split.sample, config.corruption),
+            network=plan.network,
+            training=config,
+            n_epochs=epochs,
+            shuffle=rng,
+            patience=plan.patience,
+            tol=plan.tol,
+            on_epoch=on_epoch,
+            on_chunk=on_chunk,
+        )
     return _member(result, split, previous, network=plan.network)
+
+
+@contextmanager
+def _rehearsal(plan: Plan, split: Split, weights: Weights) -> Iterator[None]:
+    """Do what follows the training meanwhile, in a thread, with untrained weights.
+
+    Its programs are then compiled beside those of the training, for which XLA needs
+    no lock of the interpreter. What fails here fails again where it is heard.
+    """
+    width = plan.network.n_features + plan.network.latent_dim
+    is_wide = width > gaussian.FULL_COVARIANCE_WIDTH
+    # Of wide rows, the shapes of statistics depend on their number.
+    sample = split.sample if is_wide else split.sample.first(REHEARSAL_ROWS)
+
+    def rehearse() -> None:
+        score_rows(build(plan.network, plan.score, sample, [weights]), sample.X)
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(carried(rehearse))
+        yield
 
 
 def _member(
@@ -164,10 +198,9 @@ def _member(
 
 
 def _finite(params: Any, split: Split, network: NetworkConfig) -> bool:
-    # More than a block, for the program that the statistics need too.
-    sample = split.sample.first(MAX_BLOCK_ROWS + 1)
-    output = apply(REPRESENTATION, sample.X, params, sample.ball, network=network)
-    return bool(np.isfinite(output).all())
+    sample = split.sample.first(blocks.MAX_BLOCK_ROWS)
+    member = blocks.Member(network, params, sample.ball)
+    return bool(np.isfinite(blocks.apply(REPRESENTATION, sample.X, member)).all())
 
 
 def to_numpy(params: Any) -> Weights:
@@ -206,19 +239,32 @@ def cross_fit(plan: Plan, rows: Rows, model: Model, *, seed: int) -> OutOfFold:
     Concentration ends in one of many optima, and rows of a category that one of them
     leaves out would be outliers of this fold alone.
     """
-    _, whole = members_of(model)[0]
+    whole = model.members[0].statistics
     n_rows = rows.X.shape[0]
+    order = batching.permutation(n_rows, np.random.default_rng(seed))
+    folds = np.array_split(order, min(N_FOLDS, n_rows))
+    is_over = Event()
+
+    def left_out(fold: np.ndarray) -> np.ndarray:
+        split = split_off(plan, rows, order[~np.isin(order, fold)], whole=whole)
+        member = train_member(
+            plan, split, seed=seed, on_epoch=lambda *_: is_over.is_set()
+        )
+        part = measured(plan.network, plan.score, split.sample, [member.weights])
+        return energies(part, batching.take(rows.X, fold))[0]
+
     found = np.empty((n_rows, len(SCORES[plan.score].energies)))
     number = np.empty(n_rows, int)
-    order = batching.permutation(n_rows, np.random.default_rng(seed))
-    for i, fold in enumerate(np.array_split(order, min(N_FOLDS, n_rows))):
-        split = split_off(plan, rows, order[~np.isin(order, fold)], whole=whole)
-        member = train_member(plan, split, seed=seed)
-        if member.ending == "interrupted":
-            raise KeyboardInterrupt
-        part = measured(plan.network, plan.score, split.sample, [member.weights])
-        (found[fold],) = energies(part, batching.take(rows.X, fold))
-        number[fold] = i
+    # The network of a fold is too small to keep more than a core busy.
+    with ThreadPoolExecutor(min(len(folds), os.cpu_count() or 1)) as pool:
+        parts = [pool.submit(carried(left_out), fold) for fold in folds]
+        try:
+            for i, (fold, part) in enumerate(zip(folds, parts, strict=True)):
+                found[fold], number[fold] = part.result(), i
+        except BaseException:
+            is_over.set()
+            pool.shutdown(cancel_futures=True)
+            raise
     is_trusted = np.ones(n_rows, bool)
     if plan.trim > 0:
         is_trusted = np.isin(np.arange(n_rows), trusted(rows, plan.trim, whole))
@@ -234,9 +280,9 @@ def in_units_of(
     learnt; or they are made of energies of trusted rows in other folds.
     """
     score, (found, number, is_trusted) = SCORES[model.score], out_of_fold
-    merge, members = score.combination.merge, members_of(model)
+    merge, members = score.combination.merge, model.members
     if not score.needs_new_rows:
-        return model, -merge(found, members[0][1])
+        return model, -merge(found, members[0].statistics)
     scores, weight = np.empty(len(found)), weight * is_trusted
     for i in np.unique(number):
         own = number == i

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from skae.core import gaussian, memory, spread
-from skae.core.blocks import apply
+from skae.core.blocks import Member, apply
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
 from skae.core.sample import Restored, Sample
@@ -69,7 +69,7 @@ def restore(
     sample: Sample, params: Any, shared: Statistics, *, network: NetworkConfig
 ) -> Restored:
     """Pass rows through the network; residuals of missing cells are NaN."""
-    both = apply(REPRESENTATION, sample.X, params, shared, network=network)
+    both = apply(REPRESENTATION, sample.X, Member(network, params, shared))
     both = both.astype(np.float64)
     both[:, : sample.width][np.isnan(sample.X)] = np.nan
     return Restored(both, sample.width)

@@ -6,6 +6,7 @@ usual. A score combines one or more of them. Each is a value in a file of its ow
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -58,7 +59,7 @@ def squared_residuals(rows: Block, own: Statistics) -> Array:
     return jnp.square(rows.residual) + jnp.square(rows.away)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Energy(View):
     """One way to say how unusual a row is.
 
@@ -146,7 +147,7 @@ class _SideBySide:
         return jnp.stack([function(rows, mine) for function, mine in pairs], axis=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Several(View):
     """Energies that one program measures: compiling it takes half of what theirs take.
 
@@ -156,22 +157,19 @@ class Several(View):
     energies: tuple[Energy, ...] = ()
 
     @classmethod
-    def roots(cls, energies: tuple[Energy, ...]) -> "Several":
-        """View of the roots of the energies."""
-        return cls._of(energies, tuple(energy.measure for energy in energies))
-
-    @classmethod
-    def parts(cls, energies: tuple[Energy, ...]) -> "Several":
-        """View of what each column adds to each energy."""
-        return cls._of(energies, tuple(energy.parts for energy in energies))
-
-    @classmethod
-    def _of(cls, energies: tuple[Energy, ...], functions: tuple[Any, ...]) -> "Several":
+    def of(
+        cls,
+        energies: list[Energy],
+        function: Callable[[Energy], Callable[[Block, Statistics], Array]],
+    ) -> "Several | None":
+        """Return a view of what a function of each energy says; None of no energies."""
+        if not energies:
+            return None
         return cls(
-            _SideBySide(functions),
+            _SideBySide(tuple(map(function, energies))),
             any(energy.needs_network for energy in energies),
             lambda width: sum(energy.n_products(width) for energy in energies),
-            energies,
+            tuple(energies),
         )
 
     def on_device(
@@ -179,6 +177,30 @@ class Several(View):
     ) -> tuple[Statistics, ...]:
         """Statistics of each energy."""
         return tuple(energy.on_device(statistics, network) for energy in self.energies)
+
+
+class Apart(NamedTuple):
+    """Energies in one program for those that need no network and one for the others.
+
+    ``order`` puts what the first and then the second say into that of the energies.
+    """
+
+    shared: Several | None
+    own: Several | None
+    order: np.ndarray
+
+    @classmethod
+    def of(cls, energies: tuple[Energy, ...], function: Callable[..., Any]) -> "Apart":
+        """Return views of what a function of each energy says."""
+        needs = [energy.needs_network for energy in energies]
+        order = np.argsort(needs, kind="stable")
+        shared, own = (
+            [energy for energy in energies if energy.needs_network is wanted]
+            for wanted in (False, True)
+        )
+        return cls(
+            Several.of(shared, function), Several.of(own, function), np.argsort(order)
+        )
 
 
 def shaped(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Statistic, ...]:
@@ -260,7 +282,7 @@ def only_node(g: Any, energies: list[str], statistics: Statistics) -> str:
 ALONE = Combination(only, onnx=only_node)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """Energies, and how they combine."""
 
@@ -271,6 +293,16 @@ class Score:
         asks = self.units and not self.combination.of_new_rows
         if asks and any(energy.usual is None for energy in self.energies):
             raise TypeError("Energies that are combined say what is usual for them.")
+
+    @cached_property
+    def roots(self) -> Apart:
+        """Views of the roots of the energies."""
+        return Apart.of(self.energies, lambda energy: energy.measure)
+
+    @cached_property
+    def parts(self) -> Apart:
+        """Views of what each column adds to each energy."""
+        return Apart.of(self.energies, lambda energy: energy.parts)
 
     @property
     def units(self) -> tuple[Statistic, ...]:
