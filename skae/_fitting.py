@@ -161,6 +161,7 @@ def _train(
             previous=start,
             on_epoch=on_epoch,
             on_chunk=reporter.part if reporter.active else None,
+            each_epoch=reporter.active or bool(estimator.verbose),
         )
         has_learnt = bool(member.history["loss"])
         if member.ending == "interrupted" and not (has_learnt or members):

@@ -269,13 +269,13 @@ def test_every_thread_computes_on_the_device_asked_for(n_rows, small, monkeypatc
     X = np.random.default_rng(0).standard_normal((n_rows, 4))
     detector = small(anomaly_score="reconstruction").fit(X[:3])
     seen = []
-    compiled = blocks._map_blocks
+    compiled = blocks._COMPILED[True]
 
     def map_blocks(*args, **options):
         seen.append((jax.config.jax_default_device, threading.get_ident()))
         return compiled(*args, **options)
 
-    monkeypatch.setattr(blocks, "_map_blocks", map_blocks)
+    monkeypatch.setitem(blocks._COMPILED, True, map_blocks)
     detector.set_params(device="cpu").score_samples(X)
     assert {device for device, _ in seen} == {jax.devices("cpu")[0]}
     assert (threading.get_ident() in {ident for _, ident in seen}) == (n_rows == 3)

@@ -267,7 +267,7 @@ def test_interrupt_of_an_ensemble_keeps_the_networks_so_far(blobs, small, monkey
 def test_interrupt_while_calibrating_keeps_the_network(small, monkeypatch):
     X = np.random.default_rng(0).normal(size=(50, 3))
     expected = small().fit(X).weights_
-    interrupt_at(monkeypatch, 8)
+    interrupt_at(monkeypatch, 3)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         detector = small().fit(X)
     for name, value in expected.items():
@@ -275,6 +275,41 @@ def test_interrupt_while_calibrating_keeps_the_network(small, monkeypatch):
     np.testing.assert_array_equal(
         detector.calibration_scores_, np.sort(detector.score_samples(X))
     )
+
+
+@pytest.mark.parametrize("rate", [1e-3, 3.0])
+def test_epochs_that_share_a_call_are_those_that_are_looked_at(rate, small, capsys):
+    X = np.random.default_rng(0).normal(size=(90, 3))
+    found = []
+    # Printing looks at each epoch. Where a training diverges, the last finite weights
+    # stay, of whatever epoch they are.
+    for verbose in (0, 2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            detector = small(
+                max_iter=40,
+                optimizer=plain_descent,
+                learning_rate=rate,
+                verbose=verbose,
+            ).fit(X)
+        found.append(detector)
+    silent, watched = found
+    assert capsys.readouterr().out.count("epoch ") == len(watched.history_["loss"])
+    assert (len(watched.history_["loss"]) < 40) == (rate > 1)
+    for name in ("loss", "validation_loss"):
+        assert silent.history_[name] == watched.history_[name]
+    assert len(silent.history_["epoch_seconds"]) == len(silent.history_["loss"])
+    for name, value in watched.weights_.items():
+        np.testing.assert_array_equal(silent.weights_[name], value)
+    np.testing.assert_array_equal(
+        silent.calibration_scores_, watched.calibration_scores_
+    )
+
+
+def plain_descent(learning_rate):
+    from optax import sgd
+
+    return sgd(learning_rate)
 
 
 def test_interrupt_ends_a_search(blobs, small, monkeypatch):

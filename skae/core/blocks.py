@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -25,17 +25,21 @@ from skae.core.gaussian import Statistics
 from skae.core.networks import bind, layer_table
 
 # Heights of blocks: tall ones cost less per row, but a single row pays for a whole one.
-MIN_BLOCK_ROWS = 128
-MAX_BLOCK_ROWS = 512
+MIN_BLOCK_ROWS = 64
+MAX_BLOCK_ROWS = 128
 MAX_BLOCK_PRODUCTS = 2**23
 MAX_BLOCK_FLOATS = 2**16
+
+# A block of fewer products than this is computed by the calling thread alone: to share
+# it out takes longer, for a block of four times the height too.
+LIGHT_PRODUCTS = 2**22
 
 # A row must be rounded alike wherever it stands. Heights are multiples of the first,
 # since products of matrices treat the last rows of a block otherwise where they fill no
 # whole group. Every call has the second number of blocks, of which it uses those that
 # hold rows: XLA would fuse a program for another number of them otherwise.
 LANES = 32
-CALL_BLOCKS = 4
+CALL_BLOCKS = 8
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,6 @@ class View:
         return {}
 
 
-@bounded
-@partial(
-    jax.jit,
-    static_argnames=("measure", "network", "is_masked"),
-    compiler_options=OPTIONS,
-)
 def _map_blocks(
     params: Any,
     around: Statistics,
@@ -159,6 +157,20 @@ def _map_blocks(
     return jax.lax.fori_loop(0, n_used, fill, out)
 
 
+def _compiled(options: dict[str, Any]) -> Any:
+    static = "measure", "network", "is_masked"
+    return bounded(
+        jax.jit(_map_blocks, static_argnames=static, compiler_options=options)
+    )
+
+
+# By whether blocks are light.
+_COMPILED = {
+    True: _compiled(OPTIONS | {"xla_cpu_multi_thread_eigen": False}),
+    False: _compiled(OPTIONS),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class _Program:
     """A view with all that its compiled program gets but the rows, on the device."""
@@ -167,6 +179,7 @@ class _Program:
     network: NetworkConfig | None
     arrays: tuple[Any, Statistics, Any]
     height: int
+    is_light: bool
 
     @property
     def call_rows(self) -> int:
@@ -202,7 +215,7 @@ class _Program:
             blocks = np.zeros((self.call_rows, width), np.float32)
             blocks[:n_rows] = rows
         with jax.default_matmul_precision("highest"):
-            result = _map_blocks(
+            result = _COMPILED[self.is_light](
                 *self.arrays,
                 blocks.reshape(CALL_BLOCKS, self.height, width),
                 -(-n_rows // self.height),
@@ -234,17 +247,20 @@ class Member:
         return self._programs[key]
 
     def _made(self, view: View, width: int) -> _Program:
-        network = self.network
+        widest = max(width, self.network.n_features)
+        n_products = _n_products(view, widest, self.network)
+        height = _height(n_products, widest)
         arrays = (
             self.params if view.needs_network else {},
             ball.part(self.statistics),
-            view.on_device(self.statistics, network),
+            view.on_device(self.statistics, self.network),
         )
         return _Program(
             view.measure,
-            network if view.needs_network else None,
+            self.network if view.needs_network else None,
             jax.device_put(arrays),
-            _height(view, max(width, network.n_features), network),
+            height,
+            is_light=height * n_products < LIGHT_PRODUCTS,
         )
 
 
@@ -277,12 +293,17 @@ def apply(view: View, X: Any, member: Member) -> np.ndarray:
     return started(view, X, member)()
 
 
-def _height(view: View, widest: int, network: NetworkConfig) -> int:
-    """Rows in a block; they do not depend on the rows."""
+def _n_products(view: View, widest: int, network: NetworkConfig) -> int:
+    """Products that a row costs."""
     n_products = view.n_products(widest)
     if view.needs_network:
         layers = layer_table(network)
         n_products += sum(max(part.n_parameters, part.n_products) for part in layers)
+    return n_products
+
+
+def _height(n_products: int, widest: int) -> int:
+    """Rows in a block; they do not depend on the rows."""
     height = MAX_BLOCK_PRODUCTS // max(1, n_products)
     height = np.clip(height, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
     height = int(min(height, max(LANES, MAX_BLOCK_FLOATS // widest)))

@@ -1,5 +1,6 @@
 """Train networks by a plan, and score few rows as if they were new."""
 
+import copy
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,9 @@ USUAL_AUTO_EPOCHS = 30
 MAX_AUTO_EPOCHS = 100
 
 N_FOLDS = 5
+
+# Rows that a network is looked at for having diverged, at most.
+FINITE_ROWS = 512
 
 # Rows that are measured for the programs alone, at most.
 REHEARSAL_ROWS = 1024
@@ -120,8 +124,11 @@ def train_member(
     n_done: int | None = None,
     on_epoch: OnEpoch = go_on,
     on_chunk: OnChunk | None = None,
+    each_epoch: bool = False,
 ) -> Member:
     """Train one network, from scratch or on from ``previous``.
+
+    ``on_epoch`` is called after each epoch only if that is asked for.
 
     ``n_done`` makes other draws than those of the trainings before: the epochs that
     were, if it is not given.
@@ -138,27 +145,34 @@ def train_member(
     # named because the default one is a global setting.
     bits = jnp.asarray(np.array([n_done % 2**32, seed], np.uint32))
     key = jax.random.wrap_key_data(bits, impl="threefry2x32")
-    with (
-        _rehearsal(plan, split, weights)
-        if is_new(plan.network, config)
-        else nullcontext()
-    ):
-        result = training.train(
-            TrainingState(weights, optimizer_state, np.int32(0), key),
-            split.train,
-            split.held_out,
-            hyper,
-            features_of(split.sample, config.corruption),
-            network=plan.network,
-            training=config,
-            n_epochs=epochs,
-            shuffle=rng,
-            patience=plan.patience,
-            tol=plan.tol,
-            on_epoch=on_epoch,
-            on_chunk=on_chunk,
-        )
-    return _member(result, split, previous, network=plan.network)
+    state = TrainingState(weights, optimizer_state, np.int32(0), key)
+
+    def trained(rng: np.random.Generator, *, each_epoch: bool) -> Member:
+        is_first = is_new(plan.network, config)
+        with _rehearsal(plan, split, weights) if is_first else nullcontext():
+            result = training.train(
+                state,
+                split.train,
+                split.held_out,
+                hyper,
+                features_of(split.sample, config.corruption),
+                network=plan.network,
+                training=config,
+                n_epochs=epochs,
+                shuffle=rng,
+                patience=plan.patience,
+                tol=plan.tol,
+                on_epoch=on_epoch,
+                on_chunk=on_chunk,
+                each_epoch=each_epoch,
+            )
+        return _member(result, split, previous, network=plan.network)
+
+    member = trained(copy.deepcopy(rng), each_epoch=each_epoch)
+    if member.ending == "diverged" and not each_epoch:
+        # Once more, for the weights of the last epoch that was finite.
+        member = trained(rng, each_epoch=True)
+    return member
 
 
 @contextmanager
@@ -198,7 +212,7 @@ def _member(
 
 
 def _finite(params: Any, split: Split, network: NetworkConfig) -> bool:
-    sample = split.sample.first(blocks.MAX_BLOCK_ROWS)
+    sample = split.sample.first(FINITE_ROWS)
     member = blocks.Member(network, params, sample.ball)
     return bool(np.isfinite(blocks.apply(REPRESENTATION, sample.X, member)).all())
 
