@@ -259,7 +259,8 @@ class AutoencoderOutlierDetector(
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     weights_ : dict of str to ndarray
-        Weights by layer; the first axis counts the networks.
+        Weights by layer; the first axis counts the networks. Arrays become read-only
+        when rows are scored; others may take their place.
     statistics_ : dict of str to ndarray
         What scoring needs beside the weights. The first axis counts the networks, or
         is 1 for what they share.
@@ -1032,7 +1033,7 @@ class AutoencoderOutlierDetector(
         """Fitted parts as the core takes them."""
         if not hasattr(self, "weights_"):
             check_is_fitted(self)
-        from skae.core.model import model_of
+        from skae.core.kept import model_of
 
         return model_of(
             self,

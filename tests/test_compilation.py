@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from skae.core import blocks, compilation
+from skae.core import compilation, members
 from skae.testing import count_compilations
 from tests.helpers import slow_but
 
@@ -104,7 +104,7 @@ def test_a_first_fit_compiles_each_program_once(score, blobs, small):
 def test_what_goes_wrong_beside_a_training_is_heard_after_it(blobs, small, monkeypatch):
     rows, _ = blobs
     expected = small(latent_dim=3).fit(rows).score_samples(rows)
-    started = blocks.started
+    started = members.started
     calls = []
 
     def fails_at_first(*args):
@@ -113,7 +113,7 @@ def test_what_goes_wrong_beside_a_training_is_heard_after_it(blobs, small, monke
             raise RuntimeError("out of luck")
         return started(*args)
 
-    monkeypatch.setattr(blocks, "started", fails_at_first)
+    monkeypatch.setattr(members, "started", fails_at_first)
     compilation.forget()
     scores = small(latent_dim=3).fit(rows).score_samples(rows)
     assert calls[0] is not threading.main_thread()
@@ -122,6 +122,6 @@ def test_what_goes_wrong_beside_a_training_is_heard_after_it(blobs, small, monke
     def fails(*args):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(blocks, "started", fails)
+    monkeypatch.setattr(members, "started", fails)
     with pytest.raises(RuntimeError, match="out of luck"):
         small(latent_dim=3).fit(rows)

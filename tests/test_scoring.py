@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from skae import AutoencoderOutlierDetector
-from skae.core import ball, blocks, gaussian, model, networks
+from skae.core import ball, blocks, gaussian, members, model, networks
 from skae.core.config import NetworkConfig
 from skae.core.scores import SCORES
 from skae.core.views import CODES, REPRESENTATION
@@ -257,9 +257,9 @@ def test_blocks_of_a_wide_network_are_lower():
     shape = NetworkConfig(20_000, (2,), 2, (2,), "relu", "identity")
     params = networks.init(np.random.default_rng(0), config=shape)
     X = np.random.default_rng(0).normal(size=(70, 20_000)).astype(np.float32)
-    member = blocks.Member(shape, params, ball.fit(X, np.ones(70)))
-    result = blocks.apply(CODES, X, member)
-    one = blocks.apply(CODES, X[69:], member)
+    member = members.Member(shape, params, ball.fit(X, np.ones(70)))
+    result = members.apply(CODES, X, member)
+    one = members.apply(CODES, X[69:], member)
     assert result.shape == (70, 2)
     np.testing.assert_array_equal(result[69:], one)
 
@@ -269,13 +269,13 @@ def test_every_thread_computes_on_the_device_asked_for(n_rows, small, monkeypatc
     X = np.random.default_rng(0).standard_normal((n_rows, 4))
     detector = small(anomaly_score="reconstruction").fit(X[:3])
     seen = []
-    compiled = blocks._COMPILED[True]
+    compiled = blocks.COMPILED[True]
 
     def map_blocks(*args, **options):
         seen.append((jax.config.jax_default_device, threading.get_ident()))
         return compiled(*args, **options)
 
-    monkeypatch.setitem(blocks._COMPILED, True, map_blocks)
+    monkeypatch.setitem(blocks.COMPILED, True, map_blocks)
     detector.set_params(device="cpu").score_samples(X)
     assert {device for device, _ in seen} == {jax.devices("cpu")[0]}
     assert (threading.get_ident() in {ident for _, ident in seen}) == (n_rows == 3)
@@ -293,7 +293,7 @@ def test_what_scoring_has_on_the_device_is_put_there_once(blobs, small):
     assert [member._programs for member in kept.members] == programs
     # Nothing of it is copied, pickled or saved.
     for other in (clone(detector), copy.deepcopy(detector), pickled(detector)):
-        assert other not in model._models
+        assert other not in kept._models
         assert not any("jax" in type(v).__module__ for v in vars(other).values())
     np.testing.assert_array_equal(pickled(detector).score_samples(outliers), scores)
     assert pickle.dumps(kept) == pickle.dumps(pickled(kept))
@@ -404,10 +404,10 @@ def test_random_networks_give_the_same_bits_at_any_place(part):
         found += 1
         params = networks.init(rng, config=network)
         X = rng.normal(size=(1500, network.n_features)).astype(np.float32)
-        member = blocks.Member(network, params, ball.fit(X[:50], np.ones(50)))
+        member = members.Member(network, params, ball.fit(X[:50], np.ones(50)))
 
         def of(rows, member=member):
-            return blocks.apply(REPRESENTATION, rows, member)
+            return members.apply(REPRESENTATION, rows, member)
 
         whole = of(X)
         start, length = int(rng.integers(1, 600)), int(rng.integers(2, 900))

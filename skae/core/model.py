@@ -3,18 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import jax.numpy as jnp
 import numpy as np
 
 from skae.core import batching, bottlenecks, networks, spread, statistics, usual
-from skae.core.blocks import Member, View, apply, started
+from skae.core.blocks import View
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
 from skae.core.layers import Layer
+from skae.core.members import Member, apply, started
 from skae.core.sample import Sample
 from skae.core.scores import SCORES
 from skae.core.scores.energy import Apart, Score, few
@@ -60,50 +59,6 @@ class Model:
     def __reduce__(self) -> tuple[Any, ...]:
         # What its members have on a device stays there.
         return Model, (self.network, self.weights, self.statistics, self.score)
-
-    def has(self, weights: Weights, statistics: Statistics) -> bool:
-        """Whether these are its own arrays, and all of them."""
-        return _are_same(self.weights, weights) and _are_same(
-            self.statistics, statistics
-        )
-
-
-def _are_same(ours: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    return len(ours) == len(others) and all(
-        others.get(name) is array for name, array in ours.items()
-    )
-
-
-# Models of detectors, as long as these live, so that what scoring has on the device is
-# put there once. Not among their attributes, which are copied and pickled.
-_models: WeakKeyDictionary[Any, Model] = WeakKeyDictionary()
-_lock = Lock()
-
-
-def model_of(
-    owner: Any,
-    architecture: Mapping[str, Any],
-    weights: Weights,
-    statistics: Statistics,
-    score: str,
-) -> Model:
-    """Return the model of a detector's parts: the same one as long as they are.
-
-    Their arrays become read-only, since nobody would notice a change.
-    """
-    with _lock:
-        model = _models.get(owner)
-        if (
-            model is None
-            or not model.has(weights, statistics)
-            or (vars(model.network), model.score) != (architecture, score)
-        ):
-            for array in (*weights.values(), *statistics.values()):
-                array.flags.writeable = False
-            network = NetworkConfig(**architecture)
-            model = Model(network, dict(weights), dict(statistics), score)
-            _models[owner] = model
-        return model
 
 
 def build(

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 
 from skae.core import gaussian, memory, spread
-from skae.core.blocks import Member, apply
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
+from skae.core.members import Member, apply
 from skae.core.sample import Restored, Sample
-from skae.core.scores.energy import Score, Statistic, Usual, few
+from skae.core.scores.combination import Statistic, Usual
+from skae.core.scores.energy import Score, few
 from skae.core.views import REPRESENTATION
 
 # Rows whose parts are usual, and the smallest usual part beside the mean one, and
