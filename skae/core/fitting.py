@@ -136,7 +136,7 @@ def train_member(
     key = jax.random.wrap_key_data(bits, impl="threefry2x32")
     state = TrainingState(weights, optimizer_state, np.int32(0), key)
 
-    def trained(rng: np.random.Generator, *, each_epoch: bool) -> Member:
+    def trained(rng: np.random.Generator, *, shares_chunks: bool) -> Member:
         is_first = is_new(plan.network, config)
         with _rehearsal(plan, split, weights) if is_first else nullcontext():
             result = training.train(
@@ -153,15 +153,17 @@ def train_member(
                 tol=plan.tol,
                 on_epoch=on_epoch,
                 on_chunk=on_chunk,
-                each_epoch=each_epoch,
+                shares_chunks=shares_chunks,
             )
         return _member(result, split, previous, network=plan.network)
 
-    member = trained(copy.deepcopy(rng), each_epoch=each_epoch)
-    if member.ending == "diverged" and not each_epoch:
+    is_looked_at = each_epoch or plan.patience is not None
+    if not is_looked_at and split.held_out is None:
+        member = trained(copy.deepcopy(rng), shares_chunks=True)
+        if member.ending != "diverged":
+            return member
         # Once more, for the weights of the last epoch that was finite.
-        member = trained(rng, each_epoch=True)
-    return member
+    return trained(rng, shares_chunks=False)
 
 
 @contextmanager
@@ -171,13 +173,18 @@ def _rehearsal(plan: Plan, split: Split, weights: Weights) -> Iterator[None]:
     Its programs are then compiled beside those of the training, for which XLA needs
     no lock of the interpreter. What fails here fails again where it is heard.
     """
+    sample = split.sample.first(REHEARSAL_ROWS)
     width = plan.network.n_features + plan.network.latent_dim
-    is_wide = width > gaussian.FULL_COVARIANCE_WIDTH
-    # Of wide rows, the shapes of statistics depend on their number.
-    sample = split.sample if is_wide else split.sample.first(REHEARSAL_ROWS)
 
     def rehearse() -> None:
-        score_rows(build(plan.network, plan.score, sample, [weights]), sample.X)
+        members.apply(
+            REPRESENTATION,
+            sample.X,
+            members.Member(plan.network, weights, sample.ball),
+        )
+        # Of wide rows, statistics take long, and their shapes depend on the number.
+        if width <= gaussian.FULL_COVARIANCE_WIDTH:
+            score_rows(build(plan.network, plan.score, sample, [weights]), sample.X)
 
     with ThreadPoolExecutor(1) as thread:
         thread.submit(carried(rehearse))

@@ -97,7 +97,7 @@ def train(
     tol: float = 0.0,
     on_epoch: OnEpoch = go_on,
     on_chunk: OnChunk | None = None,
-    each_epoch: bool = True,
+    shares_chunks: bool = False,
 ) -> TrainingResult:
     """Train for ``n_epochs`` or until told to stop.
 
@@ -111,10 +111,9 @@ def train(
         parameters. None trains to the end and keeps the last.
     on_epoch : callable ``(history, params) -> bool``
         Called after each epoch, or after some; True stops.
-    each_epoch : bool
-        Whether all epochs are looked at. If not, and if neither patience nor rows held
-        out ask for it, short ones share a chunk: to hand one over takes half as long
-        as a step.
+    shares_chunks : bool
+        Whether short epochs share chunks, so that the states between them are not
+        seen: to hand one over takes about half as long as a step.
     on_chunk : callable ``(n_chunks) -> None`` or None
         Called after most of the ``n_chunks`` chunks of an epoch.
 
@@ -135,7 +134,7 @@ def train(
     on_done = _teller(on_chunk, batching.chunks_per_epoch(rows.X, training.batch_size))
     checks, checked_weight = _held_out_chunks(held_out, training.batch_size)
     together = 1
-    if not (each_epoch or checks or patience):
+    if shares_chunks:
         n_steps = batching.chunk_steps(training.batch_size, rows.X.shape[1])
         together = max(1, n_steps // per_epoch)
     numbers = [min(together, n_epochs - i) for i in range(0, n_epochs, together)]
