@@ -107,27 +107,29 @@ class Member:
     params: Any
     statistics: Statistics
     _programs: dict[Any, _Program] = field(default_factory=dict, repr=False)
+    _placed: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def _program(self, view: View, width: int) -> _Program:
         device = jax.config.jax_default_device  # type: ignore[attr-defined, unused-ignore]
         key = view, width, device
         if key not in self._programs:
-            self._programs[key] = self._made(view, width)
+            self._programs[key] = self._made(view, width, device)
         return self._programs[key]
 
-    def _made(self, view: View, width: int) -> _Program:
+    def _made(self, view: View, width: int, device: Any) -> _Program:
+        if view.needs_network and device not in self._placed:
+            self._placed[device] = jax.device_put(self.params)
         widest = max(width, self.network.n_features)
         n_products = _n_products(view, widest, self.network)
         height = _height(n_products, widest)
-        arrays = (
-            self.params if view.needs_network else {},
-            ball.part(self.statistics),
-            view.on_device(self.statistics, self.network),
-        )
+        own = view.on_device(self.statistics, self.network)
         return _Program(
             view.measure,
             self.network if view.needs_network else None,
-            jax.device_put(arrays),
+            (
+                self._placed[device] if view.needs_network else {},
+                *jax.device_put((ball.part(self.statistics), own)),
+            ),
             height,
             is_light=height * n_products < LIGHT_PRODUCTS,
         )
