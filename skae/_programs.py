@@ -23,8 +23,8 @@ def user_folder() -> Path | None:
 def keep_programs(folder: str | os.PathLike[str] | None = None) -> Path | None:
     """Keep what JAX compiles on disk, so that the next process reads it.
 
-    A first fit then takes about half of the time. It is a setting of the whole
-    process, for all programs of JAX, and best made before the first fit. Nothing else
+    A first fit then takes less time. It is a setting of the whole process, for all
+    programs of JAX, and best made before the first fit. Nothing else
     in skae changes a setting; the commands make this one.
 
     Programs run as they are read, and those of other machines or versions may crash.

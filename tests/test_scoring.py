@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from skae import AutoencoderOutlierDetector
-from skae.core import ball, blocks, gaussian, members, model, networks
+from skae.core import ball, blocks, gaussian, kept, members, model, networks
 from skae.core.config import NetworkConfig
 from skae.core.scores import SCORES
 from skae.core.views import CODES, REPRESENTATION
@@ -285,21 +285,21 @@ def test_what_scoring_has_on_the_device_is_put_there_once(blobs, small):
     rows, outliers = blobs
     detector = small(anomaly_score="learned", n_estimators=2).fit(rows)
     scores = detector.score_samples(outliers)
-    kept = detector._model()
-    programs = [dict(member._programs) for member in kept.members]
+    fitted = detector._model()
+    programs = [dict(member._programs) for member in fitted.members]
     assert all(programs)
     np.testing.assert_array_equal(detector.score_samples(outliers), scores)
-    assert detector._model() is kept
-    assert [member._programs for member in kept.members] == programs
+    assert detector._model() is fitted
+    assert [member._programs for member in fitted.members] == programs
     # Nothing of it is copied, pickled or saved.
     for other in (clone(detector), copy.deepcopy(detector), pickled(detector)):
         assert other not in kept._models
         assert not any("jax" in type(v).__module__ for v in vars(other).values())
     np.testing.assert_array_equal(pickled(detector).score_samples(outliers), scores)
-    assert pickle.dumps(kept) == pickle.dumps(pickled(kept))
+    assert pickle.dumps(fitted) == pickle.dumps(pickled(fitted))
     # It goes when the detector goes.
-    gone = weakref.ref(kept.members[0])
-    del detector, kept, programs
+    gone = weakref.ref(fitted.members[0])
+    del detector, fitted, programs
     gc.collect()
     assert gone() is None
 
