@@ -130,11 +130,7 @@ def train_member(
         n_done = len(previous.history["loss"]) if previous else 0
     rng = np.random.default_rng([seed, n_done])
     weights, optimizer_state = start(plan, config, hyper, rng, previous)
-    # From its bits: jax.random.key would compile two programs. The implementation is
-    # named because the default one is a global setting.
-    bits = jnp.asarray(np.array([n_done % 2**32, seed], np.uint32))
-    key = jax.random.wrap_key_data(bits, impl="threefry2x32")
-    state = TrainingState(weights, optimizer_state, np.int32(0), key)
+    state = TrainingState(weights, optimizer_state, np.int32(0), _key(n_done, seed))
 
     def trained(rng: np.random.Generator, *, shares_chunks: bool) -> Member:
         is_first = is_new(plan.network, config)
@@ -164,6 +160,16 @@ def train_member(
             return member
         # Once more, for the weights of the last epoch that was finite.
     return trained(rng, shares_chunks=False)
+
+
+def _key(n_done: int, seed: int) -> jax.Array:
+    """Key of a training's random numbers.
+
+    From its bits: jax.random.key would compile two programs. The implementation is
+    named because the default one is a global setting.
+    """
+    bits = jnp.asarray(np.array([n_done % 2**32, seed], np.uint32))
+    return jax.random.wrap_key_data(bits, impl="threefry2x32")
 
 
 @contextmanager
