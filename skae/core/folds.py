@@ -62,7 +62,7 @@ def cross_fit(plan: Plan, rows: Rows, model: Model, *, seed: int) -> OutOfFold:
 
     found = np.empty((n_rows, len(SCORES[plan.score].energies)))
     number = np.empty(n_rows, int)
-    # The network of a fold is too small to keep more than a core busy.
+    # While one measures, in NumPy, another trains.
     with ThreadPoolExecutor(min(len(folds), os.cpu_count() or 1)) as pool:
         parts = [pool.submit(carried(left_out), fold) for fold in folds]
         try:
