@@ -10,6 +10,7 @@ Without a command, detectors are compared on real data bundled with scikit-learn
 import argparse
 import codecs
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -54,7 +55,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.error(f"this command needs {package}: pip install 'skae[cli]'")
     from rich.console import Console
 
-    from skae._command import cache
+    from skae import keep_programs
     from skae._command.errors import CommandError
     from skae._command.progress import Progress
 
@@ -65,7 +66,9 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             stream.reconfigure(errors="replace")
     try:
         if not options.no_cache:
-            cache.keep()
+            # What cannot be kept or read is compiled, as it was before.
+            warnings.filterwarnings("ignore", "Error .* persistent compilation cache")
+            keep_programs()
         command.run(options, Console(), Progress())
         sys.stdout.flush()
     except (CommandError, OSError) as error:

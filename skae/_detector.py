@@ -259,7 +259,8 @@ class AutoencoderOutlierDetector(
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     weights_ : dict of str to ndarray
-        Weights by layer; the first axis counts the networks.
+        Weights by layer; the first axis counts the networks. Arrays become read-only
+        when rows are scored; others may take their place.
     statistics_ : dict of str to ndarray
         What scoring needs beside the weights. The first axis counts the networks, or
         is 1 for what they share.
@@ -954,6 +955,8 @@ class AutoencoderOutlierDetector(
     def _validate(
         self, X: Any, *, reset: bool = False, min_rows: int | None = None
     ) -> Any:
+        if not reset and self._is_plain(X):
+            return X
         masks = self.missing == "mask"
         try:
             # scikit-learn sums the cells, which may overflow in float32.
@@ -972,6 +975,20 @@ class AutoencoderOutlierDetector(
         if masks:
             check_observed(X)
         return X
+
+    def _is_plain(self, X: Any) -> bool:
+        """Whether scikit-learn has nothing to say of rows that are to be scored.
+
+        To hear so from it takes as long as to score a row by a small network.
+        """
+        if type(X) is not np.ndarray or X.dtype not in (np.float64, np.float32):
+            return False
+        if self.missing == "mask" or hasattr(self, "feature_names_in_"):
+            return False
+        if X.ndim != 2 or X.shape[1] != self.n_features_in_ or not len(X):
+            return False
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(X.sum()))
 
     def _validate_held_out(self, X_val: Any) -> Any:
         try:
@@ -1014,12 +1031,17 @@ class AutoencoderOutlierDetector(
 
     def _model(self) -> "Model":
         """Fitted parts as the core takes them."""
-        check_is_fitted(self)
-        from skae.core.config import NetworkConfig
-        from skae.core.model import Model
+        if not hasattr(self, "weights_"):
+            check_is_fitted(self)
+        from skae.core.kept import model_of
 
-        network = NetworkConfig(**self.architecture_)
-        return Model(network, self.weights_, self.statistics_, self.fitted_score_)
+        return model_of(
+            self,
+            self.architecture_,
+            self.weights_,
+            self.statistics_,
+            self.fitted_score_,
+        )
 
     @contextmanager
     def _on_device(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ from skae._warnings import (
     warn_of_spread,
     warn_of_zeros_and_ones,
 )
-from skae.core import fitting, splitting, spread
+from skae.core import fitting, folds, splitting, spread
 from skae.core.batching import Rows
 from skae.core.config import Plan
 from skae.core.course import History
@@ -161,6 +161,7 @@ def _train(
             previous=start,
             on_epoch=on_epoch,
             on_chunk=reporter.part if reporter.active else None,
+            each_epoch=reporter.active or bool(estimator.verbose),
         )
         has_learnt = bool(member.history["loss"])
         if member.ending == "interrupted" and not (has_learnt or members):
@@ -230,7 +231,7 @@ def attributes(
         warn_of_collapse(plan.hyper.beta)
     calibration = split.held_out or rows
     scores, rate = None, AUTO_FALSE_ALARMS
-    if is_last and fitting.needs_folds(plan, split):
+    if is_last and folds.needs_folds(plan, split):
         model, out_of_fold = _cross_fitted(plan, rows, model, split.sample, seeds[0])
         if split.held_out is None and plan.validation_fraction > 0:
             scores = out_of_fold
@@ -283,7 +284,7 @@ def _cross_fitted(
 ) -> tuple[Model, np.ndarray | None]:
     """Model with units of new rows where it needs them, and scores of rows as new."""
     try:
-        out_of_fold = fitting.cross_fit(plan, rows, model, seed=seed)
+        out_of_fold = folds.cross_fit(plan, rows, model, seed=seed)
     except KeyboardInterrupt:
         if inside_search():
             raise
@@ -294,7 +295,7 @@ def _cross_fitted(
             ConvergenceWarning,
         )
         return model, None
-    model, scores = fitting.in_units_of(model, out_of_fold, rows.weight, sample)
+    model, scores = folds.in_units_of(model, out_of_fold, rows.weight, sample)
     # Other networks may restore rows better, where nothing but luck tells them apart.
     high, low = np.median(scores), np.median(score_rows(model, rows.X))
     return model, scores if high <= low else scores - high + low

@@ -55,8 +55,7 @@ CORE = {
         "penalties",
     },
     "optimizers": {"bottlenecks", "compilation", "config"},
-    "training": {
-        "batching",
+    "steps": {
         "bottlenecks",
         "compilation",
         "config",
@@ -65,10 +64,13 @@ CORE = {
         "objective",
         "optimizers",
     },
+    "training": {"batching", "bottlenecks", "compilation", "config", "course", "steps"},
     # Scoring.
-    "blocks": {
+    "blocks": {"ball", "compilation", "config", "gaussian", "networks"},
+    "members": {
         "ball",
         "batching",
+        "blocks",
         "compilation",
         "config",
         "devices",
@@ -90,9 +92,9 @@ CORE = {
         "views",
     },
     "statistics": {
-        "blocks",
         "config",
         "gaussian",
+        "members",
         "memory",
         "sample",
         "scores",
@@ -108,6 +110,7 @@ CORE = {
         "config",
         "gaussian",
         "layers",
+        "members",
         "networks",
         "sample",
         "scores",
@@ -135,13 +138,28 @@ CORE = {
         "sample",
         "scores",
     },
+    "kept": {"config", "gaussian", "model"},
     "averaging": {"batching", "config", "course", "fitting", "training"},
+    "folds": {
+        "batching",
+        "config",
+        "devices",
+        "fitting",
+        "model",
+        "sample",
+        "scores",
+        "splitting",
+        "statistics",
+    },
     "fitting": {
         "batching",
-        "blocks",
         "bottlenecks",
+        "compilation",
         "config",
         "course",
+        "devices",
+        "gaussian",
+        "members",
         "model",
         "networks",
         "optimizers",
@@ -156,13 +174,14 @@ CORE = {
 
 # Rooms of the core that modules of the shell call. The plan is made of all registries.
 SHELL = {
-    "skae._command.cache": {"program_cache"},
-    "skae._detector": {"bottlenecks", "config", "devices", "model", "usual"},
+    "skae._programs": {"program_cache"},
+    "skae._detector": {"bottlenecks", "devices", "kept", "model", "usual"},
     "skae._fitting": {
         "batching",
         "config",
         "course",
         "fitting",
+        "folds",
         "gaussian",
         "losses",
         "model",

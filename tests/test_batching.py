@@ -46,6 +46,22 @@ def test_chunks_have_one_shape_and_hold_every_row_with_its_weight(
     np.testing.assert_array_equal(seen, order + 1)
 
 
+@pytest.mark.parametrize("n_rows", [3, 128, 300])
+def test_epochs_that_share_chunks_have_the_batches_of_their_own(n_rows):
+    X = np.arange(2.0 * n_rows).reshape(n_rows, 2)
+    rows = Rows(X, np.ones(n_rows))
+    orders = [np.random.default_rng(i).permutation(n_rows) for i in range(5)]
+
+    def steps(parts):
+        parts = [(x[:used], weight[:used]) for x, weight, used in parts]
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+    together = steps(batching.chunks(rows, np.concatenate(orders), 128, n_epochs=5))
+    alone = [steps(batching.chunks(rows, order, 128)) for order in orders]
+    for found, expected in zip(together, zip(*alone, strict=True), strict=True):
+        np.testing.assert_array_equal(found, np.concatenate(expected))
+
+
 def test_sparse_rows_make_the_chunks_of_dense_ones():
     X = np.random.default_rng(0).poisson(0.3, size=(90, 7)).astype(np.float32)
     weight = np.ones(90, np.float32)

@@ -1,9 +1,12 @@
+import threading
+
 import jax
 import numpy as np
 import pytest
 
-from skae.core import compilation
+from skae.core import compilation, members
 from skae.testing import count_compilations
+from tests.helpers import slow_but
 
 
 def test_counts_each_compilation_by_name_and_restores_the_log():
@@ -80,3 +83,46 @@ def test_float_parameters_row_counts_and_seeds_compile_nothing(blobs, small):
             detector.score_samples(rows[: n_rows // 2 + 1])
         detector.set_params(learning_rate_schedule="cosine").fit(many)
     assert not counts
+
+
+@pytest.mark.parametrize("score", slow_but(["learned"], ["learned", "latent"]))
+def test_a_first_fit_compiles_each_program_once(score, blobs, small):
+    rows, _ = blobs
+    parameters = {"anomaly_score": score, "latent_dim": 7, "max_iter": 2}
+    compilation.forget()
+    threads = threading.active_count()
+    with count_compilations() as counts:
+        detector = small(**parameters).fit(rows)
+        # Few rows and many have one program, as have all networks of folds.
+        detector.score_samples(rows[:1])
+        detector.score_samples(np.vstack([rows] * 10))
+        small(**parameters).fit(rows[:50])
+    assert threading.active_count() == threads
+    n_views = {"learned": 3, "latent": 2}[score]
+    assert counts == {"train_chunk": 1, "chunk_loss": 1, "_map_blocks": n_views}
+
+
+def test_what_goes_wrong_beside_a_training_is_heard_after_it(blobs, small, monkeypatch):
+    rows, _ = blobs
+    expected = small(latent_dim=3).fit(rows).score_samples(rows)
+    started = members.started
+    calls = []
+
+    def fails_at_first(*args):
+        calls.append(threading.current_thread())
+        if len(calls) == 1:
+            raise RuntimeError("out of luck")
+        return started(*args)
+
+    monkeypatch.setattr(members, "started", fails_at_first)
+    compilation.forget()
+    scores = small(latent_dim=3).fit(rows).score_samples(rows)
+    assert calls[0] is not threading.main_thread()
+    np.testing.assert_array_equal(scores, expected)
+
+    def fails(*args):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(members, "started", fails)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        small(latent_dim=3).fit(rows)

@@ -10,7 +10,7 @@ from rich.console import Console
 from sklearn.metrics import average_precision_score
 
 from skae import __main__ as main
-from skae._command import bundled, cache, detectors, giveaways, limit, verdict
+from skae._command import bundled, detectors, giveaways, limit, verdict
 from skae._command.columns import Columns
 
 
@@ -192,7 +192,7 @@ def test_it_runs_as_a_module():
 )
 def test_programs_are_kept_unless_told(arguments, is_kept, monkeypatch):
     kept = []
-    monkeypatch.setattr(cache, "keep", lambda: kept.append(True))
+    monkeypatch.setattr("skae.keep_programs", lambda: kept.append(True))
     monkeypatch.setattr(bundled, "run", lambda *_: None)
     assert main.main(arguments) == 0
     assert bool(kept) == is_kept

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.core import fitting, training
+from skae.core import folds, training
 from tests.helpers import slow_but
 
 
@@ -187,7 +187,7 @@ def test_control_c_among_folds_says_what_the_threshold_rests_on(
 ):
     rows, _ = blobs
     detector = small()
-    interrupt_when(monkeypatch, fitting, "measured", after=1)
+    interrupt_when(monkeypatch, folds, "measured", after=1)
     with pytest.warns(ConvergenceWarning, match="p-values rest on scores of training"):
         detector.fit(rows[:100])
     assert np.isfinite(detector.score_samples(rows)).all()

@@ -1,19 +1,22 @@
-"""The commands keep compiled programs in the user's folder of caches."""
+"""Compiled programs that are kept in a folder of caches."""
 
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from skae._command import cache
+from skae import _programs
 
 CODE = (
-    "import jax\n"
-    "from skae._command import cache\n"
-    "cache.keep()\n"
+    "import jax, skae\n"
+    # Too late for JAX to look for a folder by itself.
+    "jax.jit(lambda x: x + 0.5)(3.0)\n"
+    "folder = skae.keep_programs()\n"
     "jax.jit(lambda x: x + 1.5)(3.0)\n"
-    "print(jax.config.jax_compilation_cache_dir)\n"
+    "assert str(folder) == str(jax.config.jax_compilation_cache_dir)\n"
+    "print(folder)\n"
 )
 
 
@@ -57,14 +60,55 @@ def test_every_system_has_a_folder(platform, monkeypatch, tmp_path):
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    found = cache.folder()
+    found = _programs.user_folder()
     assert found.name == "skae" and tmp_path in found.parents
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of Linux")
 def test_relative_folders_are_not_taken(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "caches")
-    assert cache.folder() is None
+    assert _programs.user_folder() is None
+
+
+FIT = (
+    "import hashlib, sys, numpy as np, skae\n"
+    "folder = skae.keep_programs(sys.argv[1])\n"
+    "X = np.random.default_rng(0).normal(size=(250, 5))\n"
+    "d = skae.AutoencoderOutlierDetector(latent_dim=4, max_iter=3, random_state=0,\n"
+    "    anomaly_score='reconstruction')\n"
+    "print(hashlib.sha256(d.fit(X).score_samples(X).tobytes()).hexdigest())\n"
+)
+
+
+def fitted_hash(folder, *options):
+    env = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    command = [sys.executable, *options, "-c", FIT, str(folder)]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env=env
+    ).stdout
+
+
+def test_programs_that_are_damaged_are_compiled_again(tmp_path):
+    expected = fitted_hash(tmp_path, "-W", "error")
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(kept) > 3
+    times = {path: path.stat().st_mtime_ns for path in kept}
+    assert fitted_hash(tmp_path, "-W", "error") == expected
+    assert {path: path.stat().st_mtime_ns for path in kept} == times
+    for number, path in enumerate(kept):
+        whole = path.read_bytes()
+        half = len(whole) // 2
+        flipped = bytes(byte ^ 0xFF for byte in whole[half : half + 20])
+        damaged = [whole[:half], whole[:half] + flipped + whole[half + 20 :], b""]
+        path.write_bytes(damaged[number % 3])
+    assert fitted_hash(tmp_path) == expected
+
+
+def test_processes_may_fill_a_folder_at_the_same_time(tmp_path):
+    with ThreadPoolExecutor(3) as pool:
+        found = set(pool.map(fitted_hash, [tmp_path] * 3))
+    assert len(found) == 1
+    assert {fitted_hash(tmp_path, "-W", "error")} == found
 
 
 def test_importing_keeps_nothing(tmp_path):

@@ -92,7 +92,7 @@ def test_all_names_exist_and_are_public():
     for module in PUBLIC:
         for name in getattr(module, "__all__", []):
             assert hasattr(module, name)
-    assert skae.__all__ == ["AutoencoderOutlierDetector"]
+    assert skae.__all__ == ["AutoencoderOutlierDetector", "keep_programs"]
 
 
 def test_every_registered_value_is_in_the_docstring_and_the_user_guide():

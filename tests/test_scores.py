@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from skae.core.scores import SCORES
+from skae.core.scores.combination import Combination, Statistic
 from skae.core.scores.combining import SOFT_MAXIMUM
-from skae.core.scores.energy import Combination, Energy, Score, Statistic
+from skae.core.scores.energy import Energy, Score
 from skae.core.scores.reconstruction import RECONSTRUCTION
 from skae.io import load, save, to_onnx
 from skae.testing import count_compilations

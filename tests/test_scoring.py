@@ -1,13 +1,19 @@
+import copy
+import gc
+import pickle
 import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from skae import AutoencoderOutlierDetector
-from skae.core import ball, blocks, gaussian, model, networks
+from skae.core import ball, blocks, gaussian, kept, members, model, networks
 from skae.core.config import NetworkConfig
 from skae.core.scores import SCORES
 from skae.core.views import CODES, REPRESENTATION
@@ -251,9 +257,9 @@ def test_blocks_of_a_wide_network_are_lower():
     shape = NetworkConfig(20_000, (2,), 2, (2,), "relu", "identity")
     params = networks.init(np.random.default_rng(0), config=shape)
     X = np.random.default_rng(0).normal(size=(70, 20_000)).astype(np.float32)
-    statistics = ball.fit(X, np.ones(70))
-    result = blocks.apply(CODES, X, params, statistics, network=shape)
-    one = blocks.apply(CODES, X[69:], params, statistics, network=shape)
+    member = members.Member(shape, params, ball.fit(X, np.ones(70)))
+    result = members.apply(CODES, X, member)
+    one = members.apply(CODES, X[69:], member)
     assert result.shape == (70, 2)
     np.testing.assert_array_equal(result[69:], one)
 
@@ -263,16 +269,105 @@ def test_every_thread_computes_on_the_device_asked_for(n_rows, small, monkeypatc
     X = np.random.default_rng(0).standard_normal((n_rows, 4))
     detector = small(anomaly_score="reconstruction").fit(X[:3])
     seen = []
-    compiled = blocks._map_blocks
+    compiled = blocks.COMPILED[True]
 
     def map_blocks(*args, **options):
         seen.append((jax.config.jax_default_device, threading.get_ident()))
         return compiled(*args, **options)
 
-    monkeypatch.setattr(blocks, "_map_blocks", map_blocks)
+    monkeypatch.setitem(blocks.COMPILED, True, map_blocks)
     detector.set_params(device="cpu").score_samples(X)
     assert {device for device, _ in seen} == {jax.devices("cpu")[0]}
     assert (threading.get_ident() in {ident for _, ident in seen}) == (n_rows == 3)
+
+
+def test_what_scoring_has_on_the_device_is_put_there_once(blobs, small):
+    rows, outliers = blobs
+    detector = small(anomaly_score="learned", n_estimators=2).fit(rows)
+    scores = detector.score_samples(outliers)
+    fitted = detector._model()
+    programs = [dict(member._programs) for member in fitted.members]
+    assert all(programs)
+    np.testing.assert_array_equal(detector.score_samples(outliers), scores)
+    assert detector._model() is fitted
+    assert [member._programs for member in fitted.members] == programs
+    # Nothing of it is copied, pickled or saved.
+    for other in (clone(detector), copy.deepcopy(detector), pickled(detector)):
+        assert other not in kept._models
+        assert not any("jax" in type(v).__module__ for v in vars(other).values())
+    np.testing.assert_array_equal(pickled(detector).score_samples(outliers), scores)
+    assert pickle.dumps(fitted) == pickle.dumps(pickled(fitted))
+    # It goes when the detector goes.
+    gone = weakref.ref(fitted.members[0])
+    del detector, fitted, programs
+    gc.collect()
+    assert gone() is None
+
+
+def pickled(thing):
+    return pickle.loads(pickle.dumps(thing))
+
+
+def test_scores_follow_parts_that_are_replaced(blobs, small):
+    rows, outliers = blobs
+    detector = small().fit(rows)
+    before = detector.score_samples(outliers)
+    with pytest.raises(ValueError, match="read-only"):
+        detector.weights_["decoder.1.bias"][:] = 1.0
+    moved = detector.weights_["decoder.1.bias"] + 1
+    detector.weights_["decoder.1.bias"] = moved
+    after = detector.score_samples(outliers)
+    assert (after != before).all()
+    detector.weights_ = detector.weights_ | {"decoder.1.bias": moved - 1}
+    np.testing.assert_allclose(detector.score_samples(outliers), before, rtol=1e-6)
+    detector.fitted_score_ = "nearest"
+    with pytest.raises(KeyError):
+        detector.score_samples(outliers)
+    other = small(random_state=1).fit(rows)
+    detector.fit(outliers)
+    detector.set_params(random_state=1).fit(rows)
+    np.testing.assert_array_equal(
+        detector.score_samples(outliers), other.score_samples(outliers)
+    )
+
+
+def test_threads_that_score_first_get_the_same_scores(blobs, small):
+    rows, outliers = blobs
+    detector = small(anomaly_score="learned").fit(rows)
+    expected = pickled(detector).score_samples(outliers)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(detector.score_samples, [outliers] * 16))
+    for scores in found:
+        np.testing.assert_array_equal(scores, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X[:, :2], "features"),
+        (lambda X: X[0], "1D array"),
+        (lambda X: X[:0], "0 sample"),
+        (lambda X: np.where(np.arange(len(X))[:, None] == 3, np.nan, X), "NaN"),
+        (lambda X: np.where(np.arange(len(X))[:, None] == 3, np.inf, X), "infinity"),
+    ],
+)
+def test_arrays_that_need_no_change_are_checked_all_the_same(
+    blobs, small, change, message
+):
+    rows, outliers = blobs
+    detector = small(max_iter=1).fit(rows)
+    with pytest.raises(ValueError, match=message):
+        detector.score_samples(change(outliers))
+    huge = np.full((2, rows.shape[1]), np.finfo(np.float64).max / 2)
+    assert np.isfinite(detector.score_samples(huge)).all()
+
+
+def test_arrays_without_the_names_of_fit_are_warned_of(blobs, small):
+    pd = pytest.importorskip("pandas")
+    rows, outliers = blobs
+    detector = small(max_iter=1).fit(pd.DataFrame(rows).add_prefix("c"))
+    with pytest.warns(UserWarning, match="feature names"):
+        detector.score_samples(outliers)
 
 
 def random_network(rng):
@@ -309,10 +404,10 @@ def test_random_networks_give_the_same_bits_at_any_place(part):
         found += 1
         params = networks.init(rng, config=network)
         X = rng.normal(size=(1500, network.n_features)).astype(np.float32)
-        around = ball.fit(X[:50], np.ones(50))
+        member = members.Member(network, params, ball.fit(X[:50], np.ones(50)))
 
-        def of(rows, network=network, params=params, around=around):
-            return blocks.apply(REPRESENTATION, rows, params, around, network=network)
+        def of(rows, member=member):
+            return members.apply(REPRESENTATION, rows, member)
 
         whole = of(X)
         start, length = int(rng.integers(1, 600)), int(rng.integers(2, 900))

@@ -12,7 +12,7 @@ from skae._validation import check_sample_weight
 from skae.core import ball, gaussian, penalties
 from skae.core.batching import LARGEST
 from skae.core.scores import combining
-from skae.core.scores.energy import Usual
+from skae.core.scores.combination import Usual
 from skae.model_selection import NoveltySplit
 from tests.cases import SHARING, draw
 from tests.helpers import hyperparameters, slow_but

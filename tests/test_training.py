@@ -1,16 +1,19 @@
+import signal
 import warnings
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.core import fitting, networks, training
+from skae.core import fitting, networks, optimizers, training
+from skae.core.bottlenecks import BOTTLENECKS
 from skae.core.config import NetworkConfig
 from skae.core.corruptions import CORRUPTIONS
 from skae.core.losses import LOSSES
 from skae.core.objective import objective as objective_of
-from skae.core.optimizers import SCHEDULES
+from skae.core.optimizers import OPTIMIZERS, SCHEDULES
 from skae.core.penalties import PENALTIES
 from tests.helpers import NETWORK, configure, features, hyperparameters, plan, slow_but
 
@@ -235,7 +238,8 @@ def interrupt_at(monkeypatch, call):
 
     def train_chunk(*args, **kwargs):
         if next(calls) == call:
-            raise KeyboardInterrupt
+            # Python raises it in the main thread, wherever the training is.
+            signal.raise_signal(signal.SIGINT)
         return original(*args, **kwargs)
 
     monkeypatch.setattr(training, "train_chunk", train_chunk)
@@ -264,7 +268,7 @@ def test_interrupt_of_an_ensemble_keeps_the_networks_so_far(blobs, small, monkey
 def test_interrupt_while_calibrating_keeps_the_network(small, monkeypatch):
     X = np.random.default_rng(0).normal(size=(50, 3))
     expected = small().fit(X).weights_
-    interrupt_at(monkeypatch, 8)
+    interrupt_at(monkeypatch, 3)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         detector = small().fit(X)
     for name, value in expected.items():
@@ -272,6 +276,41 @@ def test_interrupt_while_calibrating_keeps_the_network(small, monkeypatch):
     np.testing.assert_array_equal(
         detector.calibration_scores_, np.sort(detector.score_samples(X))
     )
+
+
+@pytest.mark.parametrize("rate", [1e-3, 3.0])
+def test_epochs_that_share_a_call_are_those_that_are_looked_at(rate, small, capsys):
+    X = np.random.default_rng(0).normal(size=(90, 3))
+    found = []
+    # Printing looks at each epoch. Where a training diverges, the last finite weights
+    # stay, of whatever epoch they are.
+    for verbose in (0, 2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            detector = small(
+                max_iter=40,
+                optimizer=plain_descent,
+                learning_rate=rate,
+                verbose=verbose,
+            ).fit(X)
+        found.append(detector)
+    silent, watched = found
+    assert capsys.readouterr().out.count("epoch ") == len(watched.history_["loss"])
+    assert (len(watched.history_["loss"]) < 40) == (rate > 1)
+    for name in ("loss", "validation_loss"):
+        assert silent.history_[name] == watched.history_[name]
+    assert len(silent.history_["epoch_seconds"]) == len(silent.history_["loss"])
+    for name, value in watched.weights_.items():
+        np.testing.assert_array_equal(silent.weights_[name], value)
+    np.testing.assert_array_equal(
+        silent.calibration_scores_, watched.calibration_scores_
+    )
+
+
+def plain_descent(learning_rate):
+    from optax import sgd
+
+    return sgd(learning_rate)
 
 
 def test_interrupt_ends_a_search(blobs, small, monkeypatch):
@@ -292,6 +331,21 @@ def test_a_factory_makes_the_optimizer(blobs, small):
     np.testing.assert_allclose(
         factory.score_samples(rows), named.score_samples(rows), rtol=1e-6, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("bottleneck", BOTTLENECKS)
+def test_our_optimizers_begin_with_zeros(optimizer, bottleneck):
+    network = replace(NETWORK, bottleneck=bottleneck)
+    params = networks.init(np.random.default_rng(0), config=network)
+    numbers = params, hyperparameters()
+    static = {"bottleneck": bottleneck, "training": configure(optimizer=optimizer)}
+    known = optimizers.init_optimizer(*numbers, **static)
+    compiled = optimizers._init(*numbers, **static)
+    assert jax.tree.structure(known) == jax.tree.structure(compiled)
+    for ours, theirs in zip(*map(jax.tree.leaves, (known, compiled)), strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def not_an_optimizer(learning_rate):

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from skae import AutoencoderOutlierDetector
 from skae.core import fitting, piecewise
 from skae.core.scores import SCORES, learned, subsets
-from skae.core.scores.energy import Usual
+from skae.core.scores.combination import Usual
 from skae.core.scores.learned_weights import WEIGHTS
 from tests.helpers import slow_but
 

@@ -74,7 +74,7 @@ def measure(parts, seed):
         detector.set_params(contamination=parts.contamination)
     detector.fit(scaler.transform(parts.X_train))
     fitted = detector._model()
-    (_, statistics), *_ = model.members_of(fitted)
+    statistics = fitted.members[0].statistics
     few = np.random.default_rng(seed).permutation(len(parts.X_test))[:MAX_TEST]
     (energies,) = model.energies(fitted, scaler.transform(parts.X_test[few]))
     found = evidence(views(energies, statistics))

@@ -36,6 +36,9 @@ class Scenario:
 
 FIT = Scenario("fit")
 SCORE = Scenario("score", n_rows=100_000, epochs=1)
+DEFAULT = replace(FIT, n_rows=1_000, peers=("skae-default",))
+# As small as tables of medicine are: its rows are scored by networks of five folds.
+SMALL = replace(DEFAULT, n_rows=71, n_features=13)
 FEW = ("skae", "bare", "pyod", "mlp")
 
 SCENARIOS = {
@@ -49,6 +52,10 @@ SCENARIOS = {
     "score-1": replace(SCORE, n_rows=1, peers=(*FIT.peers, "iforest", "lof")),
     "score-1-default": replace(SCORE, n_rows=1, peers=("skae-default", "iforest")),
     "score-100k-default": replace(SCORE, peers=("skae-default", "iforest")),
+    "fit-1k-default": replace(DEFAULT, peers=("skae-default", "bare-default")),
+    "fit-71x13-default": SMALL,
+    "cold-1k-default": replace(DEFAULT, cold=True),
+    "cold-71x13-default": replace(SMALL, cold=True),
     "grid": replace(FIT, task="grid", cold=True, peers=("skae", "pyod")),
 }
 

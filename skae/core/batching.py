@@ -173,9 +173,9 @@ def batch_starts(n_rows: int, batch_size: int) -> np.ndarray:
 
 
 def chunks(
-    rows: Rows, order: np.ndarray, batch_size: int
+    rows: Rows, order: np.ndarray, batch_size: int, n_epochs: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Batches in the given order as chunks of one fixed shape.
+    """Batches in the given order, that of all epochs, as chunks of one fixed shape.
 
     Yields
     ------
@@ -187,7 +187,10 @@ def chunks(
     """
     n_features = rows.X.shape[1]
     n_steps = chunk_steps(batch_size, n_features)
-    starts = batch_starts(len(order), batch_size)
+    n_rows = len(order) // n_epochs
+    within = batch_starts(n_rows, batch_size)
+    begins = np.arange(n_epochs)[:, None] * n_rows
+    starts = np.append(begins + within[:-1], len(order))
     for first in range(0, len(starts) - 1, n_steps):
         bounds = starts[first : first + n_steps + 1]
         dealt = order[bounds[0] : bounds[-1]]

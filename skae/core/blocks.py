@@ -1,42 +1,22 @@
-"""The way of rows through compiled programs, block by block.
+"""What compiled programs make of rows, block by block.
 
-Rows go through in blocks of one fixed height, padded with zeros, so a row's result is
-the same bits alone, in any batch and in any order. What is computed of a block is a
-:class:`View`; nothing here knows one by name.
+What is computed of a block is a :class:`View`; nothing here knows one by name.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
-from skae.core import ball, batching
-from skae.core.compilation import OPTIONS, bounded, make_room
+from skae.core import ball
+from skae.core.compilation import OPTIONS, bounded
 from skae.core.config import NetworkConfig
-from skae.core.devices import pinned
 from skae.core.gaussian import Statistics
-from skae.core.networks import bind, layer_table
-
-# Heights of blocks: tall ones cost less per row, but a single row pays for a whole one.
-MIN_BLOCK_ROWS = 128
-MAX_BLOCK_ROWS = 512
-MAX_BLOCK_PRODUCTS = 2**23
-MAX_CALL_ROWS = 4096
-MAX_CALL_FLOATS = 2**20
-
-# A row must be rounded alike wherever it stands. Heights are multiples of the first,
-# since products of matrices treat the last rows of a block otherwise where they fill no
-# whole group. A call of few rows has the second number of blocks, of which it uses one:
-# a program for one block alone has no slices and is fused otherwise than one for many.
-LANES = 32
-FEW_BLOCKS = 2
+from skae.core.networks import bind
 
 
 @dataclass(frozen=True)
@@ -99,7 +79,7 @@ def no_products(width: int) -> int:
     return 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """What a program of its own tells of rows.
 
@@ -125,12 +105,6 @@ class View:
         return {}
 
 
-@bounded
-@partial(
-    jax.jit,
-    static_argnames=("measure", "network", "is_masked"),
-    compiler_options=OPTIONS,
-)
 def _map_blocks(
     params: Any,
     around: Statistics,
@@ -160,115 +134,15 @@ def _map_blocks(
     return jax.lax.fori_loop(0, n_used, fill, out)
 
 
-@dataclass(frozen=True)
-class _Program:
-    """A view with all that its compiled program gets but the rows."""
-
-    measure: Callable[..., Array]
-    network: NetworkConfig | None
-    params: Any
-    ball: Statistics
-    own: Any
-    height: int
-    n_blocks: int
-
-    @property
-    def call_rows(self) -> int:
-        """Rows that a call takes."""
-        return self.n_blocks * self.height
-
-    def measured(self, rows: np.ndarray) -> np.ndarray:
-        """Measure the rows of one call.
-
-        Rows with missing cells have a program of their own, so that others cost and
-        give what they would without them.
-        """
-        if not batching.has_missing(rows):
-            return self._run(rows, is_masked=False)
-        missing = np.isnan(rows).any(axis=1)
-        incomplete = self._run(rows[missing], is_masked=True)
-        result = np.empty((len(rows), incomplete.shape[1]), np.float32)
-        result[missing] = incomplete
-        if not missing.all():
-            result[~missing] = self._run(rows[~missing], is_masked=False)
-        return result
-
-    def _run(self, rows: np.ndarray, *, is_masked: bool) -> np.ndarray:
-        blocks, width = rows, rows.shape[1]
-        if len(rows) < self.call_rows:
-            blocks = np.zeros((self.call_rows, width), np.float32)
-            blocks[: len(rows)] = rows
-        with jax.default_matmul_precision("highest"):
-            result = _map_blocks(
-                self.params,
-                self.ball,
-                self.own,
-                blocks.reshape(self.n_blocks, self.height, width),
-                -(-len(rows) // self.height),
-                measure=self.measure,
-                network=self.network,
-                is_masked=is_masked,
-            )
-        return np.asarray(result).reshape(self.call_rows, -1)[: len(rows)]
+def _compiled(options: dict[str, Any]) -> Any:
+    static = "measure", "network", "is_masked"
+    return bounded(
+        jax.jit(_map_blocks, static_argnames=static, compiler_options=options)
+    )
 
 
-def apply(
-    view: View,
-    X: Any,
-    params: Any,
-    statistics: Statistics,
-    *,
-    network: NetworkConfig,
-) -> np.ndarray:
-    """Apply a view to the rows of a table; float32, a row for each of them.
-
-    Calls run in as many threads as there are cores: a program for one block after the
-    other keeps a single core busy.
-    """
-    n_rows = X.shape[0]
-    program = _program(view, X, params, statistics, network)
-    call_rows = program.call_rows
-    # Contexts belong to one thread each.
-    device = jax.config.jax_default_device  # type: ignore[attr-defined, unused-ignore]
-
-    def call(start: int) -> np.ndarray:
-        with pinned(), jax.default_device(device):
-            return program.measured(batching.take(X, slice(start, start + call_rows)))
-
-    starts = range(0, n_rows, call_rows)
-    if len(starts) == 1:
-        return call(0)
-    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
-        return np.concatenate(list(pool.map(call, starts)))
-
-
-def _program(
-    view: View, X: Any, params: Any, statistics: Statistics, network: NetworkConfig
-) -> _Program:
-    n_rows, width = X.shape
-    height, n_blocks = _block_shape(view, max(width, network.n_features), network)
-    if n_rows <= height:
-        n_blocks = min(n_blocks, FEW_BLOCKS)
-    around = ball.part(statistics)
-    own = view.on_device(statistics, network)
-    compiled_for = network if view.needs_network else None
-    if compiled_for is None:
-        params = {}
-    make_room(view.measure, compiled_for, width, n_blocks)
-    if n_rows > n_blocks * height:
-        params, around, own = jax.device_put((params, around, own))
-    return _Program(view.measure, compiled_for, params, around, own, height, n_blocks)
-
-
-def _block_shape(view: View, widest: int, network: NetworkConfig) -> tuple[int, int]:
-    """Rows in a block and blocks in a call; they do not depend on the rows."""
-    n_products = view.n_products(widest)
-    if view.needs_network:
-        layers = layer_table(network)
-        n_products += sum(max(part.n_parameters, part.n_products) for part in layers)
-    height = MAX_BLOCK_PRODUCTS // max(1, n_products)
-    height = np.clip(height, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
-    height = int(min(height, max(LANES, MAX_CALL_FLOATS // (16 * widest))))
-    height -= height % LANES
-    rows = min(MAX_CALL_ROWS, MAX_CALL_FLOATS // widest)
-    return height, max(1, rows // height)
+# By whether blocks are light.
+COMPILED = {
+    True: _compiled(OPTIONS | {"xla_cpu_multi_thread_eigen": False}),
+    False: _compiled(OPTIONS),
+}

@@ -12,7 +12,7 @@ from skae.core.gaussian import Statistics
 from skae.core.model import Model, Weights
 from skae.core.networks import ACTIVATIONS, NETWORKS
 from skae.core.scores import SCORES
-from skae.core.scores.energy import Statistic
+from skae.core.scores.combination import Statistic
 
 
 def checked_model(

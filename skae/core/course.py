@@ -8,7 +8,7 @@ import numpy as np
 
 History = dict[str, list[float]]
 
-# Gets history and parameters after each epoch; True stops the training.
+# Gets history and parameters after each epoch, or after some; True stops the training.
 OnEpoch = Callable[[History, Any], bool]
 
 
@@ -50,7 +50,7 @@ class TrainingState(NamedTuple):
 class TrainingResult(NamedTuple):
     """Weights to keep, the state to continue from, and how training ended.
 
-    ``earlier_params`` are of the epoch before: the loss of an epoch tells nothing of
+    ``earlier_params`` are those taken in before: the loss of an epoch tells nothing of
     its last update, so without held-out rows the last weights may not be finite.
     """
 
@@ -74,17 +74,20 @@ class Course:
         self.ending = "finished"
         self.start = time.perf_counter()
 
-    def add(self, state: TrainingState, loss: float, held_out: float | None) -> None:
-        """Take an epoch in."""
+    def add(
+        self, state: TrainingState, losses: list[float], held_out: float | None
+    ) -> None:
+        """Take in epochs, of the last of which the state is."""
         self.earlier, self.state = self.state, state
-        self.history["loss"].append(loss)
-        if held_out is not None:
-            self.history["validation_loss"].append(held_out)
         now = time.perf_counter()
-        self.history["epoch_seconds"].append(now - self.start)
-        self.start = now
-        if len(self.history["loss"]) >= self.n_rising:
-            self._monitor(loss if held_out is None else held_out)
+        seconds, self.start = (now - self.start) / len(losses), now
+        for loss in losses:
+            self.history["loss"].append(loss)
+            self.history["epoch_seconds"].append(seconds)
+            if held_out is not None:
+                self.history["validation_loss"].append(held_out)
+            if len(self.history["loss"]) >= self.n_rising:
+                self._monitor(loss if held_out is None else held_out)
 
     def _monitor(self, value: float) -> None:
         self.waited = 0 if value < self.lowest - self.tol else self.waited + 1

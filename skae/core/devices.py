@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
 from skae.core.errors import Refusal
+
+Result = TypeVar("Result")
 
 # Packages that bring platforms to JAX.
 EXTRAS = {"cuda": "jax[cuda13]", "gpu": "jax[cuda13]", "tpu": "jax[tpu]"}
@@ -56,6 +58,17 @@ def pinned() -> Iterator[None]:
             if getattr(jax.config, name) not in (value, None):
                 stack.enter_context(setting(value))
         yield
+
+
+def carried(work: Callable[..., Result]) -> Callable[..., Result]:
+    """Return the work for other threads: each of them has settings of its own."""
+    device = jax.config.jax_default_device  # type: ignore[attr-defined, unused-ignore]
+
+    def done(*args: Any) -> Result:
+        with pinned(), jax.default_device(device):
+            return work(*args)
+
+    return done
 
 
 def _check_process() -> None:

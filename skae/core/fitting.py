@@ -1,5 +1,9 @@
-"""Train networks by a plan, and score few rows as if they were new."""
+"""Train networks by a plan, and measure what scoring needs of them."""
 
+import copy
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -7,32 +11,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skae.core import batching, bottlenecks, networks, training
-from skae.core.batching import Rows
-from skae.core.blocks import MAX_BLOCK_ROWS, apply
+from skae.core import batching, bottlenecks, gaussian, members, networks, training
+from skae.core.compilation import is_new
 from skae.core.config import Hyperparameters, NetworkConfig, Plan, TrainingConfig
 from skae.core.course import (
     History,
     OnChunk,
     OnEpoch,
+    TrainingResult,
     TrainingState,
     go_on,
     joined,
 )
+from skae.core.devices import carried
 from skae.core.model import (
     Model,
     Weights,
     build,
-    energies,
-    measured,
-    members_of,
-    with_units,
+    score_rows,
 )
 from skae.core.optimizers import init_optimizer
-from skae.core.sample import Sample
-from skae.core.scores import SCORES
-from skae.core.splitting import Split, features_of, split_off, trusted
-from skae.core.statistics import fitted_units
+from skae.core.splitting import Split, features_of
 from skae.core.views import REPRESENTATION
 
 # Length of a training that is not told: so many steps, or so many epochs if they take
@@ -43,7 +42,11 @@ MAX_AUTO_STEPS = 4000
 USUAL_AUTO_EPOCHS = 30
 MAX_AUTO_EPOCHS = 100
 
-N_FOLDS = 5
+# Rows that a network is looked at for having diverged, at most.
+FINITE_ROWS = 512
+
+# Rows that are measured for the programs alone, at most.
+REHEARSAL_ROWS = 1024
 
 # Share of the steps over which the prior of the codes gains its weight.
 WARM_UP = 0.25
@@ -119,8 +122,11 @@ def train_member(
     n_done: int | None = None,
     on_epoch: OnEpoch = go_on,
     on_chunk: OnChunk | None = None,
+    each_epoch: bool = False,
 ) -> Member:
     """Train one network, from scratch or on from ``previous``.
+
+    ``on_epoch`` is called after each epoch only if that is asked for.
 
     ``n_done`` makes other draws than those of the trainings before: the epochs that
     were, if it is not given.
@@ -133,33 +139,89 @@ def train_member(
         n_done = len(previous.history["loss"]) if previous else 0
     rng = np.random.default_rng([seed, n_done])
     weights, optimizer_state = start(plan, config, hyper, rng, previous)
-    # From its bits: jax.random.key would compile two programs. The implementation is
-    # named because the default one is a global setting.
+    state = TrainingState(weights, optimizer_state, np.int32(0), _key(n_done, seed))
+
+    def trained(rng: np.random.Generator, *, shares_chunks: bool) -> Member:
+        is_first = is_new(plan.network, config)
+        with _rehearsal(plan, split, weights) if is_first else nullcontext():
+            result = training.train(
+                state,
+                split.train,
+                split.held_out,
+                hyper,
+                features_of(split.sample, config.corruption),
+                network=plan.network,
+                training=config,
+                n_epochs=epochs,
+                shuffle=rng,
+                patience=plan.patience,
+                tol=plan.tol,
+                on_epoch=on_epoch,
+                on_chunk=on_chunk,
+                shares_chunks=shares_chunks,
+            )
+        return _member(result, split, previous, weights, network=plan.network)
+
+    is_looked_at = each_epoch or plan.patience is not None
+    if not is_looked_at and split.held_out is None:
+        member = trained(copy.deepcopy(rng), shares_chunks=True)
+        if member.ending != "diverged":
+            return member
+        # Once more, for the weights of the last epoch that was finite.
+    return trained(rng, shares_chunks=False)
+
+
+def _key(n_done: int, seed: int) -> jax.Array:
+    """Key of a training's random numbers.
+
+    From its bits: jax.random.key would compile two programs. The implementation is
+    named because the default one is a global setting.
+    """
     bits = jnp.asarray(np.array([n_done % 2**32, seed], np.uint32))
-    key = jax.random.wrap_key_data(bits, impl="threefry2x32")
-    result = training.train(
-        TrainingState(weights, optimizer_state, np.int32(0), key),
-        split.train,
-        split.held_out,
-        hyper,
-        features_of(split.sample, config.corruption),
-        network=plan.network,
-        training=config,
-        n_epochs=epochs,
-        shuffle=rng,
-        patience=plan.patience,
-        tol=plan.tol,
-        on_epoch=on_epoch,
-        on_chunk=on_chunk,
-    )
+    return jax.random.wrap_key_data(bits, impl="threefry2x32")
+
+
+@contextmanager
+def _rehearsal(plan: Plan, split: Split, weights: Weights) -> Iterator[None]:
+    """Do what follows the training meanwhile, in a thread, with untrained weights.
+
+    Its programs are then compiled beside those of the training, for which XLA needs
+    no lock of the interpreter. What fails here fails again where it is heard.
+    """
+    sample = split.sample.first(REHEARSAL_ROWS)
+    width = plan.network.n_features + plan.network.latent_dim
+
+    def rehearse() -> None:
+        members.apply(
+            REPRESENTATION,
+            sample.X,
+            members.Member(plan.network, weights, sample.ball),
+        )
+        # Of wide rows, statistics take long, and their shapes depend on the number.
+        if width <= gaussian.FULL_COVARIANCE_WIDTH:
+            score_rows(build(plan.network, plan.score, sample, [weights]), sample.X)
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(carried(rehearse))
+        yield
+
+
+def _member(
+    result: TrainingResult,
+    split: Split,
+    previous: Member | None,
+    start: Weights,
+    *,
+    network: NetworkConfig,
+) -> Member:
     history, ending = result.history, result.ending
     if previous:
         history = joined(previous.history, history)
     kept = to_numpy(result.params)
-    if not _finite(kept, split, plan.network):
+    if not _finite(kept, split, network):
         kept, ending = to_numpy(result.earlier_params), "diverged"
-        if not _finite(kept, split, plan.network):
-            kept = to_numpy(weights)
+        if not _finite(kept, split, network):
+            kept = to_numpy(start)
     leaves = jax.tree.leaves(result.state.optimizer_state)
     return Member(kept, [np.array(x) for x in leaves], history, ending)
 
@@ -170,10 +232,9 @@ def _finite(weights: Weights, split: Split, network: NetworkConfig) -> bool:
         return False
     if split.held_out is not None:
         return True
-    # More than a block, for the program that the statistics need too.
-    sample = split.sample.first(MAX_BLOCK_ROWS + 1)
-    output = apply(REPRESENTATION, sample.X, weights, sample.ball, network=network)
-    return bool(np.isfinite(output).all())
+    sample = split.sample.first(FINITE_ROWS)
+    member = members.Member(network, weights, sample.ball)
+    return bool(np.isfinite(members.apply(REPRESENTATION, sample.X, member)).all())
 
 
 def to_numpy(params: Any) -> Weights:
@@ -185,67 +246,3 @@ def fitted_model(plan: Plan, split: Split, members: list[Member]) -> Model:
     """Measure what scoring needs of trained networks."""
     weights = [member.weights for member in members]
     return build(plan.network, plan.score, split.sample, weights)
-
-
-class OutOfFold(NamedTuple):
-    """Energies of each row where it was left out, and the number of its fold.
-
-    ``is_trusted`` says which rows are not left out by all folds, as suspects.
-    """
-
-    energies: np.ndarray
-    fold: np.ndarray
-    is_trusted: np.ndarray
-
-
-def needs_folds(plan: Plan, split: Split) -> bool:
-    """Whether rows are too few to hold any out for threshold or units."""
-    has_units = split.sample.n_new > 0 or not SCORES[plan.score].needs_new_rows
-    return not has_units or (split.held_out is None and plan.validation_fraction > 0)
-
-
-def cross_fit(plan: Plan, rows: Rows, model: Model, *, seed: int) -> OutOfFold:
-    """Measure each row by a network, and all else, that have not seen it.
-
-    For few rows, of which none are held out: energies of rows that a wide network has
-    learnt say nothing about new ones. Every fold trusts the rows that ``model`` trusts.
-    Concentration ends in one of many optima, and rows of a category that one of them
-    leaves out would be outliers of this fold alone.
-    """
-    _, whole = members_of(model)[0]
-    n_rows = rows.X.shape[0]
-    found = np.empty((n_rows, len(SCORES[plan.score].energies)))
-    number = np.empty(n_rows, int)
-    order = batching.permutation(n_rows, np.random.default_rng(seed))
-    for i, fold in enumerate(np.array_split(order, min(N_FOLDS, n_rows))):
-        split = split_off(plan, rows, order[~np.isin(order, fold)], whole=whole)
-        member = train_member(plan, split, seed=seed)
-        if member.ending == "interrupted":
-            raise KeyboardInterrupt
-        part = measured(plan.network, plan.score, split.sample, [member.weights])
-        (found[fold],) = energies(part, batching.take(rows.X, fold))
-        number[fold] = i
-    is_trusted = np.ones(n_rows, bool)
-    if plan.trim > 0:
-        is_trusted = np.isin(np.arange(n_rows), trusted(rows, plan.trim, whole))
-    return OutOfFold(found, number, is_trusted)
-
-
-def in_units_of(
-    model: Model, out_of_fold: OutOfFold, weight: np.ndarray, sample: Sample
-) -> tuple[Model, np.ndarray]:
-    """Return the model with its units, and scores of the rows as if they were new.
-
-    Units are those of ``model``, which depend on how well the training rows were
-    learnt; or they are made of energies of trusted rows in other folds.
-    """
-    score, (found, number, is_trusted) = SCORES[model.score], out_of_fold
-    merge, members = score.combination.merge, members_of(model)
-    if not score.needs_new_rows:
-        return model, -merge(found, members[0][1])
-    scores, weight = np.empty(len(found)), weight * is_trusted
-    for i in np.unique(number):
-        own = number == i
-        units = fitted_units(score, found[~own], weight[~own], sample)
-        scores[own] = -merge(found[own], units)
-    return with_units(model, [found] * len(members), weight, sample), scores

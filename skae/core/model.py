@@ -1,19 +1,22 @@
 """A fitted detector's parts, and what they say of rows."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from skae.core import batching, bottlenecks, networks, spread, statistics, usual
-from skae.core.blocks import View, apply
+from skae.core.blocks import View
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
 from skae.core.layers import Layer
+from skae.core.members import Member, apply, started
 from skae.core.sample import Sample
 from skae.core.scores import SCORES
-from skae.core.scores.energy import Energy, Score, Several, few
+from skae.core.scores.energy import Apart, Score, few
 from skae.core.views import CODES, DECODED, RECONSTRUCTIONS, RESIDUALS
 
 # Parts above this would overflow in float32.
@@ -28,7 +31,8 @@ BLOCK_ROWS = 8192
 Weights = dict[str, np.ndarray]
 
 
-class Model(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Model:
     """A fitted detector's parts: plain Python and NumPy.
 
     The first axis of weights and statistics counts the members; what they share among
@@ -39,6 +43,22 @@ class Model(NamedTuple):
     weights: Weights
     statistics: Statistics
     score: str
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """Weights and statistics of each member."""
+        return [
+            Member(
+                self.network,
+                weights,
+                {k: v[0 if len(v) == 1 else i] for k, v in self.statistics.items()},
+            )
+            for i, weights in enumerate(unstack(self.weights))
+        ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What its members have on a device stays there.
+        return Model, (self.network, self.weights, self.statistics, self.score)
 
 
 def build(
@@ -83,7 +103,7 @@ def with_units(
 
 
 def _with(model: Model, others: Statistics) -> Model:
-    return model._replace(statistics=model.statistics | others)
+    return replace(model, statistics=model.statistics | others)
 
 
 def unstack(stacked: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -96,78 +116,50 @@ def _stack(members: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return {name: np.stack([m[name] for m in members]) for name in members[0]}
 
 
-def members_of(model: Model) -> list[tuple[Weights, Statistics]]:
-    """Weights and statistics of each member."""
-    return [
-        (
-            weights,
-            {k: v[0 if len(v) == 1 else i] for k, v in model.statistics.items()},
-        )
-        for i, weights in enumerate(unstack(model.weights))
-    ]
-
-
 def energies(model: Model, X: Any) -> list[np.ndarray]:
     """Energies of rows by each member, float64 of shape (n, number of energies)."""
-    found = _by_energy(model, Several.roots, X)
+    found = _by_energy(
+        model, SCORES[model.score].roots, spread.shifted(X, model.statistics)
+    )
     return [np.square(roots[..., 0], dtype=np.float64) for roots in found]
 
 
-def _by_energy(
-    model: Model, view: Callable[[tuple[Energy, ...]], View], X: Any
-) -> list[np.ndarray]:
-    """Apply a view of energies for each member; arrays of (n, energy, entry).
+def _by_energy(model: Model, views: Apart, X: Any) -> list[np.ndarray]:
+    """Apply views of energies for each member; arrays of (n, energy, entry)."""
+    members = model.members
+    shared = [started(views.shared, X, members[0])] if views.shared else []
+    by_member = [[started(views.own, X, m)] if views.own else [] for m in members]
+    first = [wait() for wait in shared]
 
-    One program for those that need the network, and one for those that do not.
-    """
-    members, all_energies = members_of(model), SCORES[model.score].energies
-    X = spread.shifted(X, model.statistics)
-    shared, own = (
-        [i for i, e in enumerate(all_energies) if e.needs_network is needs]
-        for needs in (False, True)
-    )
+    def joined(found: list[np.ndarray]) -> np.ndarray:
+        each = np.concatenate(found, axis=1) if len(found) > 1 else found[0]
+        each = each.reshape(len(each), len(views.order), -1)
+        return each[:, views.order]
 
-    def told(chosen: list[int], member: tuple[Weights, Statistics]) -> np.ndarray:
-        several = view(tuple(all_energies[i] for i in chosen))
-        found = apply(several, X, *member, network=model.network)
-        return found.reshape(len(found), len(chosen), -1)
-
-    by_all = [told(shared, members[0])] if shared else []
-    order = np.argsort(shared + own)
-    return [
-        np.concatenate([*by_all, *([told(own, m)] if own else [])], axis=1)[:, order]
-        for m in members
-    ]
+    return [joined([*first, *(wait() for wait in own)]) for own in by_member]
 
 
 def score_rows(model: Model, X: Any) -> np.ndarray:
     """Float64 scores, averaged over the members; higher is more normal."""
     merge = SCORES[model.score].combination.merge
     total = np.zeros(X.shape[0])
-    members = members_of(model)
-    for of_rows, (_, found) in zip(energies(model, X), members, strict=True):
-        total += merge(of_rows, found)
-    return -total / len(members)
+    for of_rows, member in zip(energies(model, X), model.members, strict=True):
+        total += merge(of_rows, member.statistics)
+    return -total / len(model.members)
 
 
 def _each_member(model: Model, view: View, X: Any) -> list[np.ndarray]:
-    X = spread.shifted(X, model.statistics)
-    return [apply(view, X, *m, network=model.network) for m in members_of(model)]
-
-
-def _first(model: Model) -> Model:
-    return model._replace(weights={k: v[:1] for k, v in model.weights.items()})
+    return [apply(view, X, member) for member in model.members]
 
 
 def codes(model: Model, X: Any) -> np.ndarray:
     """Codes by the first member."""
-    return _each_member(_first(model), CODES, X)[0]
+    return apply(CODES, spread.shifted(X, model.statistics), model.members[0])
 
 
 def decode(model: Model, codes: Any) -> np.ndarray:
     """Float64 rows that the first member's decoder makes of codes."""
-    (member,) = members_of(_first(model))
-    rows = apply(DECODED, codes, *member, network=model.network)
+    rows = apply(DECODED, codes, model.members[0])
     return spread.back(rows.astype(np.float64), model.statistics)
 
 
@@ -196,14 +188,18 @@ def has_collapsed(model: Model, sample: Sample) -> bool:
 
 def reconstruct(model: Model, X: Any) -> np.ndarray:
     """Float64 reconstructions, averaged over the members."""
-    outputs = _each_member(model, RECONSTRUCTIONS, X)
-    rows = np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
+    rows = _restored(model, spread.shifted(X, model.statistics))
     return spread.back(rows, model.statistics)
+
+
+def _restored(model: Model, X: Any) -> np.ndarray:
+    outputs = _each_member(model, RECONSTRUCTIONS, X)
+    return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
 
 
 def feature_errors(model: Model, X: Any, *, normalize: bool) -> np.ndarray:
     """Squared residuals, averaged over the members; relative to training if asked."""
-    roots = _each_member(model, RESIDUALS, X)
+    roots = _each_member(model, RESIDUALS, spread.shifted(X, model.statistics))
     errors = np.mean(np.square(roots, dtype=np.float64), axis=0)
     return _observed(errors, X) / (usual.errors(model.statistics) if normalize else 1.0)
 
@@ -223,30 +219,24 @@ def explained(model: Model, X: Any) -> np.ndarray:
     Of a single energy its parts, in usual ones; of several the weighted sum of the
     logarithms of one plus that, so that what is odd by all of them comes first.
     """
-    model, X = _at_zero(model, X)
+    X = spread.shifted(X, model.statistics)
     blocks = batching.blocks(X, BLOCK_ROWS)
     return _observed(np.concatenate([_parts(model, block) for block in blocks]), X)
 
 
-def _at_zero(model: Model, X: Any) -> tuple[Model, Any]:
-    """Return a model of shifted rows, and these, which may then be cast to float32."""
-    kept = {k: v for k, v in model.statistics.items() if k != spread.SHIFT}
-    return model._replace(statistics=kept), spread.shifted(X, model.statistics)
-
-
 def _parts(model: Model, X: np.ndarray) -> np.ndarray:
-    score, members = SCORES[model.score], members_of(model)
+    score = SCORES[model.score]
     of_network = usual.errors(model.statistics)
     found = np.zeros(X.shape)
-    by_member = _by_energy(model, Several.parts, X)
-    for cells, (_, kept) in zip(by_member, members, strict=True):
-        weights = _weights(score, kept)
-        own = kept.get(statistics.USUAL, np.ones((len(weights), 1)))
+    by_member = _by_energy(model, score.parts, X)
+    for cells, member in zip(by_member, model.members, strict=True):
+        weights = _weights(score, member.statistics)
+        own = member.statistics.get(statistics.USUAL, np.ones((len(weights), 1)))
         for i, (energy, weight) in enumerate(zip(score.energies, weights, strict=True)):
             part = np.minimum(cells[:, i], LARGEST, dtype=np.float64)
             part = part / (own[i] if energy.usual_parts else of_network)
             found += weight * (np.log1p(part) if len(weights) > 1 else part)
-    return found / len(members)
+    return found / len(model.members)
 
 
 def _weights(score: Score, found: Statistics) -> np.ndarray:
@@ -261,10 +251,10 @@ def denoising_score(model: Model, X: Any) -> float:
     scale = model.statistics["scale"][0].astype(np.float64)
     errors = []
     rng = np.random.default_rng(SCORE_SEED)
-    model, X = _at_zero(model, X)
+    X = spread.shifted(X, model.statistics)
     for clean in batching.blocks(X, BLOCK_ROWS):
         noise = rng.standard_normal(clean.shape) * SCORE_NOISE * scale
-        error = (clean - reconstruct(model, clean + noise)) / scale
+        error = (clean - _restored(model, clean + noise)) / scale
         errors.append(np.nanmean(np.square(error), axis=1))
     return -float(np.median(np.concatenate(errors)))
 

@@ -7,19 +7,21 @@ from importlib.metadata import version
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 FOLDER = "jax_compilation_cache_dir"
 
 
-def keep(folder: Path) -> None:
+def keep(folder: Path) -> Path | None:
     """Keep programs in a folder of this host, versions and options below ``folder``.
 
-    For a program of one's own: it is a setting of the whole process. Nothing changes
-    where the user has set a folder of JAX's, or where none can be made. Programs of
-    other hosts or versions may crash, hence a folder for each.
+    It is a setting of the whole process. Returns where they are kept: nothing changes
+    where JAX has a folder already, or where none can be made. Programs of other hosts
+    or versions may crash, hence a folder for each.
     """
-    if getattr(jax.config, FOLDER) is not None:
-        return
+    known = getattr(jax.config, FOLDER)
+    if known is not None:
+        return Path(known)
     made_for = (
         *(platform.node(), platform.machine(), platform.python_version()),
         *(jax.__version__, version("jaxlib"), os.environ.get("XLA_FLAGS", "")),
@@ -30,10 +32,13 @@ def keep(folder: Path) -> None:
         # Programs are run as they are read: nobody else may write there.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
-        return
+        return None
     if not os.access(folder, os.R_OK | os.W_OK):
-        return
+        return None
     jax.config.update(FOLDER, str(folder))
     # Ours take milliseconds each, and are many.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # JAX looks for a folder once, when it compiles for the first time.
+    reset_cache()
+    return folder

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 
 from skae.core import gaussian, memory, spread
-from skae.core.blocks import apply
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
+from skae.core.members import Member, apply
 from skae.core.sample import Restored, Sample
-from skae.core.scores.energy import Score, Statistic, Usual, few
+from skae.core.scores.combination import Statistic, Usual
+from skae.core.scores.energy import Score, few
 from skae.core.views import REPRESENTATION
 
 # Rows whose parts are usual, and the smallest usual part beside the mean one, and
@@ -69,7 +70,7 @@ def restore(
     sample: Sample, params: Any, shared: Statistics, *, network: NetworkConfig
 ) -> Restored:
     """Pass rows through the network; residuals of missing cells are NaN."""
-    both = apply(REPRESENTATION, sample.X, params, shared, network=network)
+    both = apply(REPRESENTATION, sample.X, Member(network, params, shared))
     both = both.astype(np.float64)
     both[:, : sample.width][np.isnan(sample.X)] = np.nan
     return Restored(both, sample.width)

@@ -1,24 +1,16 @@
-"""The training loop: one compiled chunk of steps, driven from the host.
-
-The chunk is compiled once for each architecture and set of active terms. Its shape is
-(steps, batch, features) whatever the number of rows, and it runs as many of its steps
-as it is told, so padding costs no arithmetic.
-"""
+"""The training loop: compiled chunks of steps, driven from the host."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from skae.core import batching, bottlenecks
+from skae.core import batching
 from skae.core.batching import Rows
-from skae.core.bottlenecks import Parameters
-from skae.core.compilation import OPTIONS, bounded, make_room
+from skae.core.compilation import make_room
 from skae.core.config import Features, Hyperparameters, NetworkConfig, TrainingConfig
 from skae.core.course import (
     Course,
@@ -28,100 +20,9 @@ from skae.core.course import (
     TrainingState,
     go_on,
 )
-from skae.core.networks import bind
-from skae.core.objective import filled, objective, row_losses
-from skae.core.optimizers import optimizer_of, rate_of
+from skae.core.steps import chunk_loss, train_chunk
 
 MAX_HELD_OUT_FLOATS = 2**24
-
-
-@bounded
-@partial(jax.jit, static_argnames=("network", "training"), compiler_options=OPTIONS)
-def train_chunk(
-    state: TrainingState,
-    x: Array,
-    weight: Array,
-    n_used: Array,
-    hyper: Hyperparameters,
-    features: Features,
-    *,
-    network: NetworkConfig,
-    training: TrainingConfig,
-) -> tuple[TrainingState, Array]:
-    """Run the first ``n_used`` steps of a chunk; returns the state and summed loss.
-
-    The sum weighs each batch by its rows, so that sums over chunks divided by the
-    number of rows give the mean loss of an epoch.
-    """
-    bottleneck = bottlenecks.of(network)
-
-    def loss_of(others: Parameters, own: Parameters, *batch: Any) -> Array:
-        return objective(others | own, *batch, network=network, training=training)
-
-    def step(i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
-        state, total = carry
-        key = jax.random.fold_in(state.key, state.step)
-        others, own = bottleneck.split(state.params)
-        optimizer_state, own_state = state.optimizer_state
-        if bottleneck.rival:
-            clean, _ = filled(x[i], features, training)
-            code = bind(state.params, config=network).encode(clean)
-            rate = rate_of(hyper, state.step, training)
-            own, own_state = bottleneck.rival.train(
-                own, own_state, key, code, weight[i], rate
-            )
-        now = _risen(hyper, state.step) if bottleneck.has_prior else hyper
-        loss, gradient = jax.value_and_grad(loss_of)(
-            others, own, key, x[i], weight[i], now, features
-        )
-        optimizer = optimizer_of(others, hyper, state.step, training)
-        updates, optimizer_state = optimizer.update(gradient, optimizer_state, others)
-        params = bottleneck.apply_updates(others, updates) | own
-        state = TrainingState(
-            params, (optimizer_state, own_state), state.step + 1, state.key
-        )
-        return state, total + loss * jnp.sum(weight[i] > 0)
-
-    return jax.lax.fori_loop(0, n_used, step, (state, jnp.float32(0)))
-
-
-def _risen(hyper: Hyperparameters, step: Array) -> Hyperparameters:
-    """Weight of the prior as it is in a step."""
-    risen = (step + 1) / jnp.maximum(hyper.warm_up, 1)
-    return hyper._replace(beta=hyper.beta * jnp.minimum(risen, 1))
-
-
-@bounded
-@partial(jax.jit, static_argnames=("network", "training"), compiler_options=OPTIONS)
-def chunk_loss(
-    params: Parameters,
-    key: Array,
-    x: Array,
-    weight: Array,
-    n_used: Array,
-    hyper: Hyperparameters,
-    features: Features,
-    *,
-    network: NetworkConfig,
-    training: TrainingConfig,
-) -> Array:
-    """Weighted sum of the row losses of a chunk under a fixed corruption."""
-
-    def add(i: Array, total: Array) -> Array:
-        losses, _ = row_losses(
-            params,
-            jax.random.fold_in(key, i),
-            x[i],
-            weight[i],
-            hyper,
-            features,
-            network=network,
-            training=training,
-            evaluate=True,
-        )
-        return total + jnp.sum(losses * weight[i])
-
-    return jax.lax.fori_loop(0, n_used, add, jnp.float32(0))
 
 
 def _dispatch(
@@ -133,45 +34,48 @@ def _dispatch(
 ) -> tuple[TrainingState, list[Array]]:
     """Hand chunks to the device; return the state and losses that they will give.
 
-    ``on_done`` gets the loss of a chunk when the next one has been handed over, so that
-    the device is busy while it waits.
+    ``on_done`` gets the losses of a chunk when the next one has been handed over, so
+    that the device is busy while it waits.
     """
-    totals: list[Array] = []
+    found: list[Array] = []
     for chunk in chunks:
-        state, total = train_chunk(state, *chunk, *traced, **static)
-        if on_done and totals:
-            on_done(totals[-1])
-        totals.append(total)
-    return state, totals
+        state, losses = train_chunk(state, *chunk, *traced, **static)
+        if on_done and found:
+            on_done(found[-1])
+        found.append(losses)
+    return state, found
 
 
 def _epochs(
     state: TrainingState,
     rows: Rows,
-    n_epochs: int,
+    numbers: list[int],
     shuffle: np.random.Generator,
     traced: tuple[Hyperparameters, Features],
     static: dict[str, Any],
     on_done: Callable[[Array], None] | None,
 ) -> Iterator[tuple[TrainingState, list[Array]]]:
-    """Dispatch epoch after epoch, the rows of each in an order of its own.
+    """Dispatch so many epochs at a time, the rows of each in an order of its own.
 
-    The first chunk of an epoch is dispatched before the epoch before is yielded, so
-    that the device is busy while the caller waits for that epoch's losses.
+    The first chunk of what follows is dispatched before the state is yielded, so that
+    the device is busy while the caller waits for the losses.
     """
+    n_rows, n_features = rows.X.shape
 
-    def shuffled() -> Iterator[tuple[Any, ...]]:
-        n_rows, n_features = rows.X.shape
-        order = batching.shuffled(n_rows, n_features, shuffle)
-        return batching.chunks(rows, order, static["training"].batch_size)
+    def shuffled(number: int) -> Iterator[tuple[Any, ...]]:
+        order, *others = (
+            batching.shuffled(n_rows, n_features, shuffle) for _ in range(number)
+        )
+        order = np.concatenate([order, *others]) if others else order
+        return batching.chunks(rows, order, static["training"].batch_size, number)
 
-    chunks = shuffled()
+    chunks = shuffled(numbers[0])
     losses: list[Array] = []
-    for n_left in reversed(range(n_epochs)):
+    for number in [*numbers[1:], 0]:
         state, rest = _dispatch(state, chunks, traced, static, on_done)
         ended = state, losses + rest
-        if n_left:
-            chunks = shuffled()
+        if number:
+            chunks = shuffled(number)
             state, losses = _dispatch(
                 state, itertools.islice(chunks, 1), traced, static, None
             )
@@ -193,6 +97,7 @@ def train(
     tol: float = 0.0,
     on_epoch: OnEpoch = go_on,
     on_chunk: OnChunk | None = None,
+    shares_chunks: bool = False,
 ) -> TrainingResult:
     """Train for ``n_epochs`` or until told to stop.
 
@@ -205,7 +110,10 @@ def train(
         held-out loss (training loss where no rows are held out), and keep the best
         parameters. None trains to the end and keeps the last.
     on_epoch : callable ``(history, params) -> bool``
-        Called after each epoch; True stops.
+        Called after each epoch, or after some; True stops.
+    shares_chunks : bool
+        Whether short epochs share chunks, so that the states between them are not
+        seen: to hand one over takes about half as long as a step.
     on_chunk : callable ``(n_chunks) -> None`` or None
         Called after most of the ``n_chunks`` chunks of an epoch.
 
@@ -225,17 +133,24 @@ def train(
     traced = jax.device_put((hyper, features))
     on_done = _teller(on_chunk, batching.chunks_per_epoch(rows.X, training.batch_size))
     checks, checked_weight = _held_out_chunks(held_out, training.batch_size)
+    together = 1
+    if shares_chunks:
+        n_steps = batching.chunk_steps(training.batch_size, rows.X.shape[1])
+        together = max(1, n_steps // per_epoch)
+    numbers = [min(together, n_epochs - i) for i in range(0, n_epochs, together)]
     try:
-        epochs = _epochs(state, rows, n_epochs, shuffle, traced, static, on_done)
-        for candidate, losses in epochs:
-            loss, check = sum(map(float, losses)) / n_rows, None
+        epochs = _epochs(state, rows, numbers, shuffle, traced, static, on_done)
+        for number, (candidate, found) in zip(numbers, epochs, strict=True):
+            steps = np.concatenate(found, dtype=np.float64)[: number * per_epoch]
+            losses = steps.reshape(number, -1).sum(axis=1) / n_rows
+            check = None
             if checks:
                 total = _held_out_loss(candidate, checks, traced, static)
                 check = total / checked_weight
-            if not np.isfinite([loss, loss if check is None else check]).all():
+            if not np.isfinite([*losses, 0.0 if check is None else check]).all():
                 course.ending = "diverged"
                 break
-            course.add(candidate, loss, check)
+            course.add(candidate, losses.tolist(), check)
             if on_epoch(course.history, candidate.params) or course.waited == patience:
                 course.ending = "stopped"
                 break

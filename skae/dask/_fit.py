@@ -233,7 +233,7 @@ def _train(
             if not np.isfinite([loss, check]).all():
                 courses[j].ending = "diverged"
             else:
-                courses[j].add(state, loss, check)
+                courses[j].add(state, [loss], check)
                 if courses[j].waited == plan.patience:
                     courses[j].ending = "stopped"
             if courses[j].ending != "finished":

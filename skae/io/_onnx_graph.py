@@ -22,7 +22,7 @@ from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
 from skae.core import ball, bottlenecks, networks
 from skae.core.batching import LARGEST
 from skae.core.gaussian import TINY
-from skae.core.model import Model, members_of
+from skae.core.model import Model
 from skae.core.scores import SCORES
 from skae.core.spread import SHIFT
 
@@ -116,7 +116,7 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
         x = g("Cast", g("Sub", x, shift), to=FLOAT)
         _warn_of_float32(operator, shift[0])
     x = g("Clip", x, np.float32(-LARGEST), np.float32(LARGEST))
-    scores = [_scores(g, x, model, *parts) for parts in members_of(model)]
+    scores = [_scores(g, x, model, m.params, m.statistics) for m in model.members]
     score = g.mean(*scores)
     decision = g("Sub", score, np.float64(detector.offset_))
     label, output = (variable.full_name for variable in operator.outputs)

@@ -11,7 +11,8 @@ from skae.core.blocks import Block
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics, root_mean_square
 from skae.core.sample import Sample
-from skae.core.scores.energy import Energy, Statistic, shaped
+from skae.core.scores.combination import Statistic
+from skae.core.scores.energy import Energy, shaped
 
 # Cells of a histogram; as many values or fewer have a cell each.
 N_BINS = 30

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from skae.core.gaussian import Statistics
-from skae.core.scores.energy import Combination, Statistic, Usual
+from skae.core.scores.combination import Combination, Statistic, Usual
 
 # The soft maximum of local energies and a global one: sharpness, and weight of the
 # global one.

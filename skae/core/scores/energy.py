@@ -6,6 +6,7 @@ usual. A score combines one or more of them. Each is a value in a file of its ow
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -17,15 +18,7 @@ from skae.core.blocks import Block, View
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
 from skae.core.sample import Restored, Sample
-
-
-class Statistic(NamedTuple):
-    """An array that a fitted detector keeps, without the axis of the networks."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: type = np.float32
-    is_positive: bool = False
+from skae.core.scores.combination import ALONE, Combination, Statistic
 
 
 def no_fit(sample: Sample, restored: Restored | None) -> Statistics:
@@ -58,7 +51,7 @@ def squared_residuals(rows: Block, own: Statistics) -> Array:
     return jnp.square(rows.residual) + jnp.square(rows.away)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Energy(View):
     """One way to say how unusual a row is.
 
@@ -146,7 +139,7 @@ class _SideBySide:
         return jnp.stack([function(rows, mine) for function, mine in pairs], axis=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Several(View):
     """Energies that one program measures: compiling it takes half of what theirs take.
 
@@ -156,22 +149,19 @@ class Several(View):
     energies: tuple[Energy, ...] = ()
 
     @classmethod
-    def roots(cls, energies: tuple[Energy, ...]) -> "Several":
-        """View of the roots of the energies."""
-        return cls._of(energies, tuple(energy.measure for energy in energies))
-
-    @classmethod
-    def parts(cls, energies: tuple[Energy, ...]) -> "Several":
-        """View of what each column adds to each energy."""
-        return cls._of(energies, tuple(energy.parts for energy in energies))
-
-    @classmethod
-    def _of(cls, energies: tuple[Energy, ...], functions: tuple[Any, ...]) -> "Several":
+    def of(
+        cls,
+        energies: list[Energy],
+        function: Callable[[Energy], Callable[[Block, Statistics], Array]],
+    ) -> "Several | None":
+        """Return a view of what a function of each energy says; None of no energies."""
+        if not energies:
+            return None
         return cls(
-            _SideBySide(functions),
+            _SideBySide(tuple(map(function, energies))),
             any(energy.needs_network for energy in energies),
             lambda width: sum(energy.n_products(width) for energy in energies),
-            energies,
+            tuple(energies),
         )
 
     def on_device(
@@ -179,6 +169,30 @@ class Several(View):
     ) -> tuple[Statistics, ...]:
         """Statistics of each energy."""
         return tuple(energy.on_device(statistics, network) for energy in self.energies)
+
+
+class Apart(NamedTuple):
+    """Energies in one program for those that need no network and one for the others.
+
+    ``order`` puts what the first and then the second say into that of the energies.
+    """
+
+    shared: Several | None
+    own: Several | None
+    order: np.ndarray
+
+    @classmethod
+    def of(cls, energies: tuple[Energy, ...], function: Callable[..., Any]) -> "Apart":
+        """Return views of what a function of each energy says."""
+        needs = [energy.needs_network for energy in energies]
+        order = np.argsort(needs, kind="stable")
+        shared, own = (
+            [energy for energy in energies if energy.needs_network is wanted]
+            for wanted in (False, True)
+        )
+        return cls(
+            Several.of(shared, function), Several.of(own, function), np.argsort(order)
+        )
 
 
 def shaped(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Statistic, ...]:
@@ -191,76 +205,7 @@ def of_gaussian(found: Statistics, width: int) -> tuple[Statistic, ...]:
     return shaped(gaussian.shapes(found["components"].shape[-2], width))
 
 
-class Usual(NamedTuple):
-    """Energies of rows that are usual, a column for each energy.
-
-    ``variances`` are the energies, or so, of a row that is replaced by the mean.
-    ``is_contaminated`` says that outliers are known to be among the training rows.
-    """
-
-    energies: np.ndarray
-    weight: np.ndarray
-    variances: np.ndarray
-    is_contaminated: bool = False
-
-
-def no_units(usual: Usual) -> Statistics:
-    """Keep nothing of usual energies."""
-    del usual
-    return {}
-
-
-def no_statistics(n_energies: int) -> tuple[Statistic, ...]:
-    """Declare that nothing is kept."""
-    del n_energies
-    return ()
-
-
-@dataclass(frozen=True)
-class Combination:
-    """How the energies of a row make one number.
-
-    Attributes
-    ----------
-    merge : callable ``(energies, statistics) -> (n,) array``
-        Higher for more unusual rows; ``energies`` are float64, a column for each.
-    fit : callable ``(usual) -> statistics``
-        What to keep of :class:`Usual` energies.
-    of_new_rows : bool
-        Whether usual energies are measured on rows that nothing was fitted to, instead
-        of what energies say of training rows.
-    keeps : callable ``(n_energies) -> tuple of Statistic``
-        What ``fit`` keeps.
-    weight : str or None
-        Name of the statistic that weighs the energies, if they do not count the same.
-    onnx : callable ``(g, energies, statistics) -> name``, or None
-        ONNX form of ``merge``, for float64 nodes.
-    """
-
-    merge: Callable[[np.ndarray, Statistics], np.ndarray]
-    fit: Callable[[Usual], Statistics] = no_units
-    keeps: Callable[[int], tuple[Statistic, ...]] = no_statistics
-    of_new_rows: bool = False
-    weight: str | None = None
-    onnx: Callable[[Any, list[str], Statistics], str] | None = None
-
-
-def only(energies: np.ndarray, statistics: Statistics) -> np.ndarray:
-    """Return the only energy."""
-    del statistics
-    return energies[:, 0]
-
-
-def only_node(g: Any, energies: list[str], statistics: Statistics) -> str:
-    """ONNX form of :func:`only`."""
-    del g, statistics
-    return energies[0]
-
-
-ALONE = Combination(only, onnx=only_node)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """Energies, and how they combine."""
 
@@ -271,6 +216,16 @@ class Score:
         asks = self.units and not self.combination.of_new_rows
         if asks and any(energy.usual is None for energy in self.energies):
             raise TypeError("Energies that are combined say what is usual for them.")
+
+    @cached_property
+    def roots(self) -> Apart:
+        """Views of the roots of the energies."""
+        return Apart.of(self.energies, lambda energy: energy.measure)
+
+    @cached_property
+    def parts(self) -> Apart:
+        """Views of what each column adds to each energy."""
+        return Apart.of(self.energies, lambda energy: energy.parts)
 
     @property
     def units(self) -> tuple[Statistic, ...]:

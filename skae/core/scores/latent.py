@@ -10,7 +10,8 @@ from skae.core.blocks import Block
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics, root_mean_square
 from skae.core.sample import Restored, Sample
-from skae.core.scores.energy import Energy, Statistic, of_gaussian
+from skae.core.scores.combination import Statistic
+from skae.core.scores.energy import Energy, of_gaussian
 
 
 def measure(rows: Block, own: Statistics) -> Array:

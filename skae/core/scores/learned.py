@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from skae.core.gaussian import Statistics
+from skae.core.scores.combination import Combination, Statistic, Usual
 from skae.core.scores.combining import floor_of
-from skae.core.scores.energy import Combination, Statistic, Usual
 from skae.core.scores.learned_weights import WEIGHTS
 
 # The unit of a view: the distance between these quantiles of new rows, divided so that

@@ -11,7 +11,8 @@ from skae.core.blocks import Block
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics
 from skae.core.sample import Restored, Sample
-from skae.core.scores.energy import Energy, Statistic, of_gaussian
+from skae.core.scores.combination import Statistic
+from skae.core.scores.energy import Energy, of_gaussian
 
 # Share of the rows that the Gaussian is fitted to.
 SHARE = 0.55

@@ -12,7 +12,8 @@ from skae.core.blocks import Block
 from skae.core.config import NetworkConfig
 from skae.core.gaussian import Statistics, root_mean_square
 from skae.core.sample import Sample
-from skae.core.scores.energy import Energy, Statistic, shaped
+from skae.core.scores.combination import Statistic
+from skae.core.scores.energy import Energy, shaped
 
 # Choices, and rows in each. Few rows are seldom outliers, and none is near all rows.
 N_SUBSETS = 50
