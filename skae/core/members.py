@@ -34,10 +34,14 @@ LIGHT_PRODUCTS = 2**22
 
 # A row must be rounded alike wherever it stands. Heights are multiples of the first,
 # since products of matrices treat the last rows of a block otherwise where they fill no
-# whole group. Every call has the second number of blocks, of which it uses those that
-# hold rows: XLA would fuse a program for another number of them otherwise.
+# whole group. Calls have a number of blocks that does not depend on the rows, and use
+# those that hold some: XLA would fuse a program for another number of them otherwise.
+# Many blocks in a call make large tables fast (100,000 x 30 in three quarters of the
+# time that eight take), but wide rows would take memory for blocks that hold none.
 LANES = 32
-CALL_BLOCKS = 8
+MIN_CALL_BLOCKS = 8
+MAX_CALL_BLOCKS = 32
+MAX_CALL_FLOATS = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +52,13 @@ class _Program:
     network: NetworkConfig | None
     arrays: tuple[Any, Statistics, Any]
     height: int
+    n_blocks: int
     is_light: bool
 
     @property
     def call_rows(self) -> int:
         """Rows that a call takes."""
-        return CALL_BLOCKS * self.height
+        return self.n_blocks * self.height
 
     def started(self, rows: np.ndarray) -> Callable[[], np.ndarray]:
         """Start to measure the rows of one call; returns what waits for the result.
@@ -86,7 +91,7 @@ class _Program:
         with jax.default_matmul_precision("highest"):
             result = COMPILED[self.is_light](
                 *self.arrays,
-                blocks.reshape(CALL_BLOCKS, self.height, width),
+                blocks.reshape(self.n_blocks, self.height, width),
                 -(-n_rows // self.height),
                 measure=self.measure,
                 network=self.network,
@@ -131,6 +136,7 @@ class Member:
                 *jax.device_put((ball.part(self.statistics), own)),
             ),
             height,
+            _n_blocks(height, widest),
             is_light=height * n_products < LIGHT_PRODUCTS,
         )
 
@@ -179,3 +185,9 @@ def _height(n_products: int, widest: int) -> int:
     height = np.clip(height, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
     height = int(min(height, max(LANES, MAX_BLOCK_FLOATS // widest)))
     return height - height % LANES
+
+
+def _n_blocks(height: int, widest: int) -> int:
+    """Blocks in a call."""
+    n_blocks = MAX_CALL_FLOATS // (height * widest)
+    return int(np.clip(n_blocks, MIN_CALL_BLOCKS, MAX_CALL_BLOCKS))
