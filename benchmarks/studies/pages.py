@@ -1,0 +1,41 @@
+"""What the pages of the gallery show of the rows."""
+
+from html import escape
+
+from benchmarks.studies.rows import read
+
+PARTS = {
+    "source": "the text",
+    "here": "here",
+    "verdict": "verdict",
+    "protocol": "measured",
+}
+
+
+class Beside:
+    """Rows as a table: what the text reports, what we got, and the verdict."""
+
+    def __init__(self, *names):
+        self.rows = [read(name) for name in names]
+
+    def _repr_html_(self):
+        return "".join(map(self._table, self.rows))
+
+    def _table(self, row):
+        holds = {True: "holds", False: "does not hold", None: ""}[row["holds"]]
+        head = " · ".join(filter(None, (f"{row['row']}: {row['title']}", holds)))
+        lines = "".join(
+            f"<tr><th scope='row'>{label}</th><td>{listed(row[part])}</td></tr>"
+            for part, label in PARTS.items()
+        )
+        # Long words must not make a narrow page scroll.
+        style = "table-layout: auto; width: 100%; overflow-wrap: anywhere"
+        return (
+            f"<table class='table' style='{style}'><caption>{escape(head)}</caption>"
+            f"<tbody>{lines}</tbody></table>"
+        )
+
+
+def listed(text):
+    """HTML of a text; what semicolons part stands on lines of its own."""
+    return "<br>".join(escape(part) for part in text.split("; "))
