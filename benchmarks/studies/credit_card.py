@@ -220,14 +220,11 @@ def curves():
 def separation(parameters, seed):
     """Measure final losses, and how well errors and codes tell frauds apart."""
     train, validation, test, is_fraud = parts(seed)
-    detector = AutoencoderOutlierDetector(random_state=seed, **SHORT | parameters).fit(
-        train, X_val=validation
-    )
-    latent = AutoencoderOutlierDetector(
-        random_state=seed, **SHORT | parameters | {"anomaly_score": "latent"}
-    ).fit(train, X_val=validation)
+    parameters = SHORT | parameters | {"anomaly_score": "latent"}
+    detector = AutoencoderOutlierDetector(random_state=seed, **parameters)
+    detector.fit(train, X_val=validation)
     codes = detector.transform(validation)
-    by_code = points(is_fraud, -latent.score_samples(test))
+    by_code = points(is_fraud, -detector.score_samples(test))
     return {
         "training loss": float(error(detector, train).mean()),
         "validation loss": float(error(detector, validation).mean()),

@@ -27,6 +27,8 @@ PLAIN = {
     "anomaly_score": "reconstruction",
     "validation_fraction": 0,
 }
+# Units of few must reach both signs, which those of ReLU and its like do not.
+REDUCING = {"activation": "elu", "max_iter": 200}
 
 
 @functools.cache
@@ -153,7 +155,7 @@ def embedding(seed):
     train, test, y, y_test = digits(seed)
     planes = {
         "autoencoder": fitted(
-            seed, train, latent_dim=2, hidden_layer_sizes=(256, 64), max_iter=200
+            seed, train, latent_dim=2, hidden_layer_sizes=(256, 64), **REDUCING
         ),
         "PCA": PCA(2).fit(train),
     }
@@ -213,7 +215,7 @@ def compression(seed):
     train, test, _, _ = digits(seed)
     found = {}
     for width in (2, 4, 8, 16, 32):
-        detector = fitted(seed, train, latent_dim=width)
+        detector = fitted(seed, train, latent_dim=width, **REDUCING)
         pca = PCA(width).fit(train)
         restored = pca.inverse_transform(pca.transform(test))
         found[str(width)] = {

@@ -19,7 +19,7 @@ SEEDS = (0, 1, 2)
 N_TRAIN, N_TEST = 30_000, 20_000
 PROTOCOL = (
     "the official part of 82,332 connections; 30,000 normal ones train, 20,000 others "
-    "test; seeds 0 to 2, median (lowest to highest)"
+    "test, of which 87 % are attacks; seeds 0 to 2, median (lowest to highest)"
 )
 # Network and training of the slides.
 THEIRS = {
@@ -162,7 +162,6 @@ def second_stage():
         attacks = labelled[y[labelled] == -1][: alarm_filter.N_ATTACKS]
         draws = {
             "2,000 labels": labelled,
-            "200 labels": labelled[: alarm_filter.N_FEW],
             "650 normal and 35 attacks": np.r_[labelled[y[labelled] == 1], attacks],
         }
         runs.append(
@@ -206,7 +205,7 @@ def ensembles():
     runs = {}
     for kind, parameters, sizes in (
         ("their network", THEIRS, (1, 5, 20)),
-        ("skae, reconstruction", {"anomaly_score": "reconstruction"}, (1, 5)),
+        ("skae, reconstruction", {"anomaly_score": "reconstruction"}, (1, 3)),
     ):
         for size in sizes:
             seeds = range(6) if kind == "their network" else SEEDS
@@ -218,7 +217,7 @@ def ensembles():
         ours[name]["deviation"] = round(float(np.std([run["auroc"] for run in of])), 3)
     one, many = ours["their network, 1"], ours["their network, 20"]
     return {
-        "protocol": "8,000 normal rows train; the split stays, seeds of the networks "
+        "protocol": "4,000 normal rows train; the split stays, seeds of the networks "
         "change: 6 of theirs, 3 of ours",
         "source": "named as the third improvement (no figure)",
         "here": "; ".join(
@@ -236,7 +235,7 @@ def fast(parameters, seed):
     """As ``evaluate``, on one split and fewer rows to train on."""
     train, test, is_attack = parts(0)
     detector = AutoencoderOutlierDetector(random_state=seed, **parameters)
-    return points(is_attack, -detector.fit(train[:8000]).score_samples(test))
+    return points(is_attack, -detector.fit(train[:4000]).score_samples(test))
 
 
 CONV = {
@@ -271,13 +270,11 @@ def family():
     bunch = load_unsw_nb15()
     X = encoder().fit_transform(bunch.data)
     runs = {name: [] for name in FAMILY}
-    for seed in SEEDS[:2]:
+    for seed in SEEDS[:1]:
         order = np.random.default_rng(seed).permutation(len(X))
         normal = order[bunch.target[order] == 1]
         test = np.r_[normal[5000:], order[bunch.target[order] == -1]]
         for name, parameters in FAMILY.items():
-            if name.startswith("convolutional") and seed:
-                continue
             runs[name].append(
                 variants.evaluate(
                     parameters,
@@ -293,8 +290,8 @@ def family():
     worst = min(ours, key=lambda name: ours[name][figure][0])
     conv = max(of[figure][0] for n, of in ours.items() if n.startswith("conv"))
     return {
-        "protocol": "4,000 normal rows train, 8,000 test, standardised; seeds 0 and 1, "
-        "convolutional networks seed 0 and 10 epochs",
+        "protocol": "4,000 normal rows train, 8,000 test, standardised; one seed; "
+        "convolutional networks have 10 epochs",
         "source": "dense, convolutional; sparse, contractive, denoising, robust, "
         "variational",
         "here": "AUROC of the reconstruction error: "

@@ -10,6 +10,9 @@ PARTS = {
     "verdict": "verdict",
     "protocol": "measured",
 }
+LABEL = "white-space: nowrap; text-align: left; vertical-align: top"
+# Long words must not make a narrow page scroll.
+TEXT = "text-align: left; overflow-wrap: anywhere; width: 100%"
 
 
 class Beside:
@@ -25,13 +28,12 @@ class Beside:
         holds = {True: "holds", False: "does not hold", None: ""}[row["holds"]]
         head = " · ".join(filter(None, (f"{row['row']}: {row['title']}", holds)))
         lines = "".join(
-            f"<tr><th scope='row'>{label}</th><td>{listed(row[part])}</td></tr>"
+            f"<tr><th scope='row' style='{LABEL}'>{label}</th>"
+            f"<td style='{TEXT}'>{listed(row[part])}</td></tr>"
             for part, label in PARTS.items()
         )
-        # Long words must not make a narrow page scroll.
-        style = "table-layout: auto; width: 100%; overflow-wrap: anywhere"
         return (
-            f"<table class='table' style='{style}'><caption>{escape(head)}</caption>"
+            f"<table class='table'><caption>{escape(head)}</caption>"
             f"<tbody>{lines}</tbody></table>"
         )
 

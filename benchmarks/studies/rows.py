@@ -1,6 +1,7 @@
 """Rows of the studies: what they are, which code they depend on, what they write."""
 
 import ast
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "docs" / "examples"
 RESULTS = ROOT / "benchmarks" / "results" / "studies"
 
 
@@ -50,6 +52,7 @@ def row(name, title, *data):
     return register
 
 
+@functools.cache
 def essence(text):
     """Code of a module, without what cannot change a figure."""
     tree = ast.parse(text)
@@ -60,7 +63,7 @@ def essence(text):
 
 
 def sources(module):
-    """Files of this repository that a module imports, itself and their own imports."""
+    """Files that a module needs: itself, what it imports, examples that it runs."""
     found, waiting = set(), [module]
     while waiting:
         name = waiting.pop()
@@ -72,7 +75,10 @@ def sources(module):
 
 
 def files_of(name):
-    """Files of a module or package, and of the packages around it."""
+    """Files of a module or package and of those around it, or of an example."""
+    example = EXAMPLES / name
+    if example.is_file():
+        yield example
     parts = name.split(".")
     for n in range(1, len(parts) + 1):
         path = ROOT.joinpath(*parts[:n])
@@ -81,15 +87,20 @@ def files_of(name):
                 yield candidate
 
 
+@functools.cache
 def imports(path):
-    """Names in this repository that a file imports."""
+    """Names in this repository that a file imports, and of examples that it runs."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        yield from (n for n in names if n.split(".")[0] in ("skae", "benchmarks"))
+        elif isinstance(node, ast.Constant) and str(node.value).endswith(".py"):
+            found.append(node.value)
+        found += [n for n in names if n.split(".")[0] in ("skae", "benchmarks")]
+    return found
 
 
 def read(name, folder=RESULTS):
@@ -118,6 +129,13 @@ def shown(figures, digits=1):
     """Put a spread in words."""
     middle, low, high = (f"{figure:.{digits}f}" for figure in figures)
     return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def against(ours, other):
+    """Say how a spread compares with another one, where higher is better."""
+    if ours[1] > other[2]:
+        return "ahead of"
+    return "behind" if ours[2] < other[1] else "level, within the spread, with"
 
 
 def points(is_outlier, anomaly):

@@ -118,7 +118,7 @@ def maintenance():
     X, y = hpc.load()
     ours = spread([diagnosed(seed, X, y) for seed in SEEDS])
     figure = "balanced accuracy"
-    best = max(ours, key=lambda name: ours[name][figure][0])
+    best = {f: max(ours, key=lambda n: ours[n][f][0]) for f in ("auroc", figure)}
     return {
         "protocol": "networks learn from rows 0-2,999 without labels, the "
         "classifier from "
@@ -130,7 +130,8 @@ def maintenance():
             f"{n}: AUROC {shown(of['auroc'])}, balanced accuracy {shown(of[figure])} %"
             for n, of in ours.items()
         ),
-        "verdict": f"best by balanced accuracy: {best}",
+        "verdict": f"best order: {best['auroc']}; best at the classifier's threshold, "
+        f"which few labels place: {best[figure]}",
         "holds": None,
         "ours": ours,
     }
