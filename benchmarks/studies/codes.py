@@ -84,22 +84,32 @@ def outputs_and_penalties():
                 }
             )
         ours[name] = spread(runs)
-    plain, base = ours["linear, MSE"], ours["sigmoid, BCE"]
-    smaller = (
-        ours["sigmoid, BCE, L1 on the code"]["mean code"][0] < base["mean code"][0]
-        and ours["sigmoid, BCE, L1 on weights"]["mean weight"][0]
-        < base["mean weight"][0]
-    )
-    best = min(ours, key=lambda name: ours[name]["test MSE"][0])
     return {
         "protocol": "64-128-16-128-64 with ReLU, 100 epochs; seeds 0 to 2, median",
         "source": "names ReLU, sigmoid, MSE, BCE, L1 and L2",
+        **outputs_judged(ours),
+        "ours": ours,
+    }
+
+
+def outputs_judged(ours):
+    """Put the figures of the row in words."""
+    base = ours["sigmoid, BCE"]
+    smaller = (
+        ours["sigmoid, BCE, L1 on the code"]["mean code"][0] < base["mean code"][0],
+        ours["sigmoid, BCE, L2 on the code"]["mean code"][0] < base["mean code"][0],
+        ours["sigmoid, BCE, L1 on weights"]["mean weight"][0] < base["mean weight"][0],
+        ours["sigmoid, BCE, L2 on weights"]["mean weight"][0] < base["mean weight"][0],
+    )
+    best = min(ours, key=lambda name: ours[name]["test MSE"][0])
+    dear = [n for n, of in ours.items() if of["test MSE"][1] > base["test MSE"][2]]
+    return {
         "here": "; ".join(f"{n} {of['test MSE'][0]:.4f}" for n, of in ours.items())
         + " (test MSE)",
-        "verdict": f"lowest test MSE: {best}; penalties do what they say, for some "
-        f"error",
-        "holds": smaller and plain["test MSE"][0] < 0.05,
-        "ours": ours,
+        "verdict": f"lowest test MSE: {best}; {sum(smaller)} of 4 penalties make small "
+        "what they should; error higher than with sigmoid and BCE alone, beyond seeds: "
+        f"{', '.join(dear)}",
+        "holds": all(smaller),
     }
 
 
@@ -167,19 +177,26 @@ def accuracies(seed):
 def classification():
     """SVM on codes, a frozen and a fine-tuned encoder, the loss as a regulariser."""
     ours = spread([accuracies(seed) for seed in SEEDS])
-    by_code, by_pca = ours["SVM on codes"], ours["SVM on PCA codes"]
-    tuned, scratch = ours["fine-tuned"], ours["from scratch"]
-    best = max(ours, key=lambda name: ours[name][0])
     return {
         "protocol": f"{N_LABELS} of 1,200 digits have labels; seeds 0 to 2, median "
         "(lowest to highest)",
         "source": "encoder as first part, frozen or tuned; SVM on codes; regulariser",
+        **classification_judged(ours),
+        "ours": ours,
+    }
+
+
+def classification_judged(ours):
+    """Put the figures of the row in words."""
+    by_code, by_pca = ours["SVM on codes"], ours["SVM on PCA codes"]
+    tuned, scratch = ours["fine-tuned"], ours["from scratch"]
+    best = max(ours, key=lambda name: ours[name][0])
+    return {
         "here": "; ".join(f"{n} {shown(of)} %" for n, of in ours.items()),
         "verdict": f"best: {best}; an SVM on codes is {against(by_code, by_pca)} one "
         f"on PCA codes; fine-tuning is {against(tuned, scratch)} the same network from "
         f"scratch, and {against(tuned, by_code)} the SVM on codes",
         "holds": None,
-        "ours": ours,
     }
 
 

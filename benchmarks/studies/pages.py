@@ -1,8 +1,9 @@
 """What the pages of the gallery show of the rows."""
 
+import re
 from html import escape
 
-from benchmarks.studies.rows import read
+from benchmarks.studies.rows import RESULTS, read
 
 PARTS = {
     "source": "the text",
@@ -36,6 +37,22 @@ class Beside:
             f"<table class='table'><caption>{escape(head)}</caption>"
             f"<tbody>{lines}</tbody></table>"
         )
+
+
+def rows_of(page):
+    """Names of the rows that a page reads, from its text."""
+    calls = re.findall(r"(?:Beside|read|draw)\(([^)]*)\)", page.read_text())
+    return {name for call in calls for name in re.findall(r'"([A-D]\d)"', call)}
+
+
+def unwritten(folder):
+    """Pattern of the names of pages that read a row that has not been run."""
+    names = [
+        f"^{re.escape(page.name)}$"
+        for page in sorted(folder.rglob("*.py"))
+        if not all((RESULTS / f"{name}.json").exists() for name in rows_of(page))
+    ]
+    return "|".join([r"__init__\.py", *names])
 
 
 def listed(text):
