@@ -11,6 +11,8 @@ from skae._validation import check_range, generator_of
 _COUNT = Int("[1, inf)")
 # Waves that make a surface curved.
 _N_WAVES = 8
+# Kinds of jobs of a machine.
+_N_JOBS = 6
 
 
 def make_dependence_outliers(
@@ -86,7 +88,8 @@ def make_sensor_outliers(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Draw sensors of a machine that does one job after the other, with faults.
 
-    All sensors follow the load of the job at hand, each in its own way. In a span of
+    All sensors follow the load of the job at hand, which is of one of six kinds, each
+    in its own way. In a span of
     outliers a third of them do not: they stay where they were when it began. The
     first half of the rows has no outliers, to train on.
 
@@ -230,11 +233,12 @@ def _surface(
 def _load(n_samples: int, rng: np.random.RandomState) -> np.ndarray:
     """Two loads of each row: steps from job to job, and slow drifts within one."""
     load = np.empty((n_samples, 2))
+    kinds = rng.normal(size=(_N_JOBS, 2))
     row = 0
     while row < n_samples:
         length = rng.randint(30, 120)
-        level = rng.normal(size=2)
-        drift = np.linspace(0, 1, length)[:, None] * rng.normal(scale=0.3, size=2)
+        level = kinds[rng.randint(_N_JOBS)]
+        drift = np.linspace(0, 1, length)[:, None] * rng.normal(scale=0.2, size=2)
         load[row : row + length] = (level + drift)[: n_samples - row]
         row += length
     return load

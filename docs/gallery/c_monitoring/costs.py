@@ -69,10 +69,10 @@ found = read("C3")["pictures"]
 figure, ax = plt.subplots(figsize=(9, 3.2), layout="constrained")
 AlarmSignalDisplay.from_predictions(
     found["y"],
-    -np.array(found["lecture"]),
-    threshold=-found["lecture threshold"],
+    found["lecture"],
+    threshold=found["lecture threshold"],
     ax=ax,
-    name="logarithm of the error",
+    name="logarithm (base 10) of the error",
 )
 plt.show()
 
