@@ -16,6 +16,9 @@ from skae import AutoencoderOutlierDetector
 from skae.datasets import load_ecg5000
 
 SEEDS = (0, 1, 2)
+# Default batches of so few beats make 300 steps, too few for recurrent units.
+# Chosen on the training part, with its abnormal beats to test: 98.7 against 98.5.
+OURS = NETWORKS | {"recurrent": NETWORKS["recurrent"] | {"batch_size": 32}}
 
 
 @row("B8", "heartbeats", "ecg5000")
@@ -30,11 +33,11 @@ def heartbeats():
     nearest = points(is_outlier, distances.mean(axis=1))["auroc"]
     ours = {
         name: spread([evaluate(p, train, test, is_outlier, seed) for seed in SEEDS])
-        for name, p in NETWORKS.items()
+        for name, p in OURS.items()
     }
     recurrent = ours["recurrent"]["default"]
     shown_ = np.r_[np.flatnonzero(~is_outlier)[:3], np.flatnonzero(is_outlier)[:3]]
-    detector = AutoencoderOutlierDetector(random_state=0, **NETWORKS["recurrent"])
+    detector = AutoencoderOutlierDetector(random_state=0, **OURS["recurrent"])
     restored = detector.fit(train).reconstruct(test[shown_])
     return {
         "protocol": "292 normal beats of the training part train, the 4,499 of the "

@@ -51,7 +51,7 @@ Beside("A6")
 #
 # .. literalinclude:: /../benchmarks/studies/credit_card.py
 #    :pyobject: sparse_code
-#    :end-before: sparse, plain
+#    :end-before: return {
 Beside("A7")
 
 # %%

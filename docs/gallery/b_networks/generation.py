@@ -4,7 +4,7 @@ New digits, and style apart from class
 
 A variational autoencoder learns a distribution that can be drawn from. An adversarial
 one can learn a code whose parts mean different things. The slides show pictures of
-both; here both are computed when this page is built.
+both; here digits are drawn when this page is built.
 
 **Data.** ``sklearn.datasets.load_digits``: 1,797 digits of 8 x 8 pixels.
 """
