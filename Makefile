@@ -9,7 +9,7 @@ STAMP = $(VENV)/.installed
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: run test test-all coverage lint docs clean
+.PHONY: run test test-all coverage lint docs reproduce clean
 
 run: $(STAMP)
 	$(BIN)/python -m skae
@@ -31,6 +31,11 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+# The studies of the four texts, from the data below SKAE_DATA, about an hour. It goes on
+# where it stopped, and the gallery of the docs draws what it writes.
+reproduce: $(STAMP)
+	$(BIN)/python -m benchmarks.studies
 
 clean:
 	rm -rf $(VENV) docs/_build docs/api/generated

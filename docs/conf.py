@@ -7,8 +7,9 @@ import matplotlib as mpl
 
 import skae
 
-# Pictures of benchmarks are drawn from their committed figures.
+# Pictures of benchmarks and studies are drawn from their committed figures.
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.studies.pages import unwritten
 
 project = "skae"
 author = "The skae developers"
@@ -24,8 +25,20 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_templates"]
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": r"\.py$",
+    "ignore_pattern": unwritten(Path(__file__).parent / "gallery"),
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "abort_on_example_error": True,
+}
+exclude_patterns = ["_build", "_templates", "gallery"]
 templates_path = ["_templates"]
 autosummary_generate = True
 # Docstrings name the types.
