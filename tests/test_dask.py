@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -327,7 +328,7 @@ def test_a_part_takes_the_steps_of_the_whole_table():
             per_epoch = -(-(n_all // number) // rounds.height)
             assert 0 <= rounds.n_steps - min(whole, 4000) < per_epoch
             assert rounds.per_round == max(per_epoch, min(50, 8 * per_epoch))
-    told = averaging.schedule(plan._replace(max_epochs=2), 1280, 10_000, None)
+    told = averaging.schedule(replace(plan, max_epochs=2), 1280, 10_000, None)
     assert (told.n_steps, told.n_rounds) == (20, 1)
 
 

@@ -232,32 +232,41 @@ def test_large_batches_are_not_padded_far_beyond_the_rows():
     assert batch_height(20, 100_000) == 128
 
 
-def interrupt_at(monkeypatch, call):
-    calls = iter(range(10_000))
+@pytest.fixture
+def interrupt_at(monkeypatch):
+    """Interrupt the n-th call of the training, as Ctrl-C does."""
     original = training.train_chunk
+    # Workers of pytest-xdist ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def train_chunk(*args, **kwargs):
-        if next(calls) == call:
-            # Python raises it in the main thread, wherever the training is.
-            signal.raise_signal(signal.SIGINT)
-        return original(*args, **kwargs)
+    def set_up(call):
+        calls = iter(range(10_000))
 
-    monkeypatch.setattr(training, "train_chunk", train_chunk)
+        def train_chunk(*args, **kwargs):
+            if next(calls) == call:
+                # Python raises it in the main thread, wherever the training is.
+                signal.raise_signal(signal.SIGINT)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(training, "train_chunk", train_chunk)
+
+    yield set_up
+    signal.signal(signal.SIGINT, before)
 
 
-def test_interrupt_keeps_the_best_weights_with_a_warning(blobs, small, monkeypatch):
+def test_interrupt_keeps_the_best_weights_with_a_warning(blobs, small, interrupt_at):
     rows, outliers = blobs
-    interrupt_at(monkeypatch, 7)
+    interrupt_at(7)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         detector = small(max_iter=100).fit(rows)
     assert 0 < detector.n_iter_ < 100
     assert np.isfinite(detector.score_samples(outliers)).all()
 
 
-def test_interrupt_of_an_ensemble_keeps_the_networks_so_far(blobs, small, monkeypatch):
+def test_interrupt_of_an_ensemble_keeps_the_networks_so_far(blobs, small, interrupt_at):
     rows, _ = blobs
     # Five epochs each: the third network is interrupted and left out.
-    interrupt_at(monkeypatch, 12)
+    interrupt_at(12)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         detector = small(n_estimators=5).fit(rows)
     n_members = {len(value) for value in detector.weights_.values()}
@@ -265,10 +274,10 @@ def test_interrupt_of_an_ensemble_keeps_the_networks_so_far(blobs, small, monkey
     assert np.isfinite(detector.score_samples(rows)).all()
 
 
-def test_interrupt_while_calibrating_keeps_the_network(small, monkeypatch):
+def test_interrupt_while_calibrating_keeps_the_network(small, interrupt_at):
     X = np.random.default_rng(0).normal(size=(50, 3))
     expected = small().fit(X).weights_
-    interrupt_at(monkeypatch, 3)
+    interrupt_at(3)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         detector = small().fit(X)
     for name, value in expected.items():
@@ -313,11 +322,11 @@ def plain_descent(learning_rate):
     return sgd(learning_rate)
 
 
-def test_interrupt_ends_a_search(blobs, small, monkeypatch):
+def test_interrupt_ends_a_search(blobs, small, interrupt_at):
     from sklearn.model_selection import cross_val_score
 
     rows, _ = blobs
-    interrupt_at(monkeypatch, 3)
+    interrupt_at(3)
     with pytest.raises(KeyboardInterrupt):
         cross_val_score(small(), rows)
 

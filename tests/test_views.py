@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import ndtri
 
 from skae import AutoencoderOutlierDetector
-from skae.core import fitting, piecewise
+from skae.core import fitting, folds, piecewise
 from skae.core.scores import SCORES, learned, subsets
 from skae.core.scores.combination import Usual
 from skae.core.scores.learned_weights import WEIGHTS
@@ -251,13 +251,13 @@ def test_units_are_of_rows_that_do_not_train(monkeypatch, small, rng):
 def test_few_rows_have_units_of_other_folds(monkeypatch, small, rng):
     rows = rng.normal(size=(60, 3))
     fits = []
-    monkeypatch.setattr(
-        fitting,
-        "train_member",
-        lambda *a, original=fitting.train_member, **k: (
-            fits.append(a[1].train.X.shape[0]) or original(*a, **k)
-        ),
-    )
+
+    def train_member(*args, original=fitting.train_member, **kwargs):
+        fits.append(args[1].train.X.shape[0])
+        return original(*args, **kwargs)
+
+    for room in (fitting, folds):
+        monkeypatch.setattr(room, "train_member", train_member)
     detector = small(anomaly_score="learned").fit(rows)
     assert fits == [60, 48, 48, 48, 48, 48]
     detector.set_params(validation_fraction=0.0).fit(rows)
