@@ -38,7 +38,7 @@ reproduce: $(STAMP)
 	$(BIN)/python -m benchmarks.studies
 
 clean:
-	rm -rf $(VENV) docs/_build docs/api/generated
+	rm -rf $(VENV) docs/_build docs/api/generated docs/generated docs/sg_execution_times.rst
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)

@@ -191,7 +191,7 @@ def test_rows_of_no_weight_are_as_if_they_were_not_there():
             {"contamination": 0.1, "n_estimators": 2},
             {"early_stopping": True, "max_iter": 200, "n_iter_no_change": 2},
             {"loss": "binary_cross_entropy", "output_activation": "sigmoid"},
-            {"bottleneck": "adversarial"},
+            {"bottleneck": "adversarial", "max_iter": 60},
             {"local_steps": 1, "max_iter": 5},
         ],
     ),
