@@ -24,7 +24,7 @@ from skae.core import fitting, folds, splitting, spread
 from skae.core.batching import Rows
 from skae.core.config import Plan
 from skae.core.course import History
-from skae.core.fitting import Member
+from skae.core.fitting import Trained
 from skae.core.gaussian import Statistics
 from skae.core.losses import LOSSES
 from skae.core.model import Model, has_collapsed, score_rows, unstack
@@ -136,19 +136,19 @@ def _train(
     plan: Plan,
     split: Split,
     seeds: np.ndarray,
-    previous: list[Member | None],
+    previous: list[Trained | None],
     make: Callable[..., dict[str, Any]],
     reporter: EpochReporter,
     n_epochs: int,
-) -> list[Member]:
-    members: list[Member] = []
+) -> list[Trained]:
+    members: list[Trained] = []
 
     def on_epoch(history: History, params: Any) -> bool:
         _log_epoch(history, n_epochs, estimator.verbose)
 
         def current() -> dict[str, Any]:
             copied = {name: list(values) for name, values in history.items()}
-            member = Member(fitting.to_numpy(params), [], copied, "running")
+            member = Trained(fitting.to_numpy(params), [], copied, "running")
             return make([*members, member])
 
         return reporter.epoch(current)
@@ -178,7 +178,7 @@ def _train(
 
 def seeds_and_previous(
     estimator: Any, plan: Plan, continued_by: str | None
-) -> tuple[np.ndarray, list[Member | None]]:
+) -> tuple[np.ndarray, list[Trained | None]]:
     """Seeds of the split and of every member, and the members to continue from.
 
     ``continued_by`` is what asks to continue, None if nothing does.
@@ -204,7 +204,7 @@ def seeds_and_previous(
         )
     leaves = estimator._optimizer_leaves or [[]] * n_members
     return estimator._seeds, [
-        Member(member, old, estimator.history_, "finished")
+        Trained(member, old, estimator.history_, "finished")
         for member, old in zip(weights, leaves, strict=True)
     ]
 
@@ -214,7 +214,7 @@ def attributes(
     rows: Rows,
     split: Split,
     seeds: np.ndarray,
-    members: list[Member],
+    members: list[Trained],
     *,
     shift: Statistics,
     contamination: float | Literal["auto"],
@@ -251,7 +251,7 @@ def attributes(
 
 def described(
     model: Model,
-    members: list[Member],
+    members: list[Trained],
     seeds: np.ndarray,
     offset: float,
     scores: np.ndarray,

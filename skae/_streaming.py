@@ -10,7 +10,7 @@ from skae._warnings import warn_of_ending, warn_of_lost, warn_of_spread
 from skae.core import fitting, memory, reservoir, splitting, spread
 from skae.core.batching import Rows
 from skae.core.config import Plan
-from skae.core.fitting import Member
+from skae.core.fitting import Trained
 from skae.core.reservoir import Reservoir, empty_reservoir
 from skae.core.splitting import MIN_HELD_OUT
 
@@ -61,7 +61,7 @@ def partial_fit(
 
 
 def _check_enough(
-    rows: Rows, stream: dict[str, np.ndarray] | None, previous: list[Member | None]
+    rows: Rows, stream: dict[str, np.ndarray] | None, previous: list[Trained | None]
 ) -> None:
     """Statistics need some rows; those that ``fit`` saw are gone."""
     n_rows = rows.X.shape[0]

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae._callbacks import inside_search
 from skae.core import splitting
-from skae.core.fitting import Member
+from skae.core.fitting import Trained
 from skae.core.gaussian import Statistics
 from skae.core.splitting import Split
 from skae.core.spread import Spread
@@ -89,7 +89,7 @@ def warn_of_spread(estimator: Any, found: Spread | None, split: Split) -> None:
         )
 
 
-def warn_of_lost(fitted: dict[str, Any], members: list[Member]) -> None:
+def warn_of_lost(fitted: dict[str, Any], members: list[Trained]) -> None:
     """Warn of a network that restores rows far worse than zeros would."""
     if all(member.ending == "diverged" for member in members):
         return

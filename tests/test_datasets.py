@@ -97,7 +97,7 @@ def test_the_environment_names_the_folder(home, monkeypatch):
     ],
 )
 def test_missing_files_are_named_with_their_publisher(tmp_path, name, address):
-    with pytest.raises(FileNotFoundError, match=rf"{tmp_path}.*SKAE_DATA.*{address}"):
+    with pytest.raises(FileNotFoundError, match=rf"SKAE_DATA.*{tmp_path}.*{address}"):
         getattr(datasets, name)(data_home=tmp_path)
 
 

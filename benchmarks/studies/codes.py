@@ -3,9 +3,7 @@
 1,200 of the 1,797 digits train, the others test, unless a row says otherwise.
 """
 
-import functools
 import runpy
-from pathlib import Path
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -19,15 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks.quality import autorec
-from benchmarks.studies.rows import against, error, listed, row, shown, spread
+from benchmarks.studies.digits import REDUCING, digits
+from benchmarks.studies.rows import EXAMPLES, against, error, listed, row, shown, spread
 from skae import AutoencoderOutlierDetector
 from skae.datasets import load_movielens, make_sparse_counts
 
 SEEDS = (0, 1, 2)
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 N_LABELS = 100
-# Units of few must reach both signs, which those of ReLU and its like do not.
-REDUCING = {"activation": "elu", "max_iter": 200}
 PLAIN = {
     "hidden_layer_sizes": (128,),
     "latent_dim": 16,
@@ -36,15 +32,6 @@ PLAIN = {
     "anomaly_score": "reconstruction",
     "validation_fraction": 0,
 }
-
-
-@functools.cache
-def digits(seed):
-    """Digits to train and to test on, in [0, 1], and their classes."""
-    X, y = load_digits(return_X_y=True)
-    order = np.random.default_rng(seed).permutation(len(y))
-    train, test = order[:1200], order[1200:]
-    return X[train] / 16, X[test] / 16, y[train], y[test]
 
 
 def fitted(seed, **parameters):

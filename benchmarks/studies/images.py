@@ -1,8 +1,6 @@
 """B6 and B7: generation and other uses of images, on the digits of scikit-learn."""
 
-import functools
 import runpy
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,11 +13,11 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.svm import SVC
 
-from benchmarks.studies.rows import error, listed, row, shown, spread
+from benchmarks.studies.digits import REDUCING, digits
+from benchmarks.studies.rows import EXAMPLES, error, listed, row, shown, spread
 from skae import AutoencoderOutlierDetector
 
 SEEDS = (0, 1, 2)
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PLAIN = {
     "corruption": None,
     "output_activation": "sigmoid",
@@ -27,17 +25,6 @@ PLAIN = {
     "anomaly_score": "reconstruction",
     "validation_fraction": 0,
 }
-# Units of few must reach both signs, which those of ReLU and its like do not.
-REDUCING = {"activation": "elu", "max_iter": 200}
-
-
-@functools.cache
-def digits(seed):
-    """1,200 digits to train on, 597 to test on, in [0, 1], and their classes."""
-    X, y = load_digits(return_X_y=True)
-    order = np.random.default_rng(seed).permutation(len(y))
-    train, test = order[:1200], order[1200:]
-    return X[train] / 16, X[test] / 16, y[train], y[test]
 
 
 def fitted(seed, X, **parameters):

@@ -3,6 +3,9 @@
 import re
 from html import escape
 
+import matplotlib.pyplot as plt
+import numpy as np
+
 from benchmarks.studies.rows import RESULTS, read
 
 PARTS = {
@@ -58,3 +61,15 @@ def unwritten(folder):
 def listed(text):
     """HTML of a text; what semicolons part stands on lines of its own."""
     return "<br>".join(escape(part) for part in text.split("; "))
+
+
+def show_images(rows, labels, figsize):
+    """Draw rows of images of 8 x 8 pixels."""
+    figure, axes = plt.subplots(len(rows), len(rows[0]), figsize=figsize)
+    for line, images, label in zip(axes, rows, labels, strict=True):
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        for ax, image in zip(line, images, strict=True):
+            ax.imshow(np.reshape(image, (8, 8)), cmap="gray_r", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+    figure.tight_layout(pad=0.4)
+    plt.show()

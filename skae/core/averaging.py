@@ -17,7 +17,7 @@ from skae.core import batching, training
 from skae.core.batching import Rows
 from skae.core.config import Features, Hyperparameters, Plan
 from skae.core.course import TrainingState
-from skae.core.fitting import Member, length, start, to_numpy
+from skae.core.fitting import Trained, length, start, to_numpy
 
 # Steps of a round at least, where nobody says how many: more of them lose detection,
 # fewer of them time (benchmarks.quality.partitions --steps 20 50 200 1000). But few
@@ -122,7 +122,7 @@ def _state(
     plan: Plan, rounds: Schedule, common: TrainingState, *, i: int, seed: int, part: int
 ) -> TrainingState:
     config = replace(plan.training, batch_size=rounds.height)
-    known = Member(common.params, common.optimizer_state, {}, "running")
+    known = Trained(common.params, common.optimizer_state, {}, "running")
     rng = np.random.default_rng(0)
     weights, optimizer_state = start(plan, config, rounds.hyper, rng, known)
     bits = jnp.asarray(np.array([part, seed], np.uint32))

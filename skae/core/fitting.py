@@ -52,7 +52,7 @@ REHEARSAL_ROWS = 1024
 WARM_UP = 0.25
 
 
-class Member(NamedTuple):
+class Trained(NamedTuple):
     """One trained network: everything NumPy."""
 
     weights: Weights
@@ -118,12 +118,12 @@ def train_member(
     split: Split,
     *,
     seed: int,
-    previous: Member | None = None,
+    previous: Trained | None = None,
     n_done: int | None = None,
     on_epoch: OnEpoch = go_on,
     on_chunk: OnChunk | None = None,
     each_epoch: bool = False,
-) -> Member:
+) -> Trained:
     """Train one network, from scratch or on from ``previous``.
 
     ``on_epoch`` is called after each epoch only if that is asked for.
@@ -141,7 +141,7 @@ def train_member(
     weights, optimizer_state = start(plan, config, hyper, rng, previous)
     state = TrainingState(weights, optimizer_state, np.int32(0), _key(n_done, seed))
 
-    def trained(rng: np.random.Generator, *, shares_chunks: bool) -> Member:
+    def trained(rng: np.random.Generator, *, shares_chunks: bool) -> Trained:
         is_first = is_new(plan.network, config)
         with _rehearsal(plan, split, weights) if is_first else nullcontext():
             result = training.train(
@@ -192,14 +192,12 @@ def _rehearsal(plan: Plan, split: Split, weights: Weights) -> Iterator[None]:
     width = plan.network.n_features + plan.network.latent_dim
 
     def rehearse() -> None:
-        members.apply(
-            REPRESENTATION,
-            sample.X,
-            members.Member(plan.network, weights, sample.ball),
-        )
-        # Of wide rows, statistics take long, and their shapes depend on the number.
         if width <= gaussian.FULL_COVARIANCE_WIDTH:
             score_rows(build(plan.network, plan.score, sample, [weights]), sample.X)
+        else:
+            # Of wide rows, statistics take long, and their shapes depend on the number.
+            member = members.Member(plan.network, weights, sample.ball)
+            members.apply(REPRESENTATION, sample.X, member)
 
     with ThreadPoolExecutor(1) as thread:
         thread.submit(carried(rehearse))
@@ -209,11 +207,11 @@ def _rehearsal(plan: Plan, split: Split, weights: Weights) -> Iterator[None]:
 def _member(
     result: TrainingResult,
     split: Split,
-    previous: Member | None,
-    start: Weights,
+    previous: Trained | None,
+    fresh: Weights,
     *,
     network: NetworkConfig,
-) -> Member:
+) -> Trained:
     history, ending = result.history, result.ending
     if previous:
         history = joined(previous.history, history)
@@ -221,9 +219,9 @@ def _member(
     if not _finite(kept, split, network):
         kept, ending = to_numpy(result.earlier_params), "diverged"
         if not _finite(kept, split, network):
-            kept = to_numpy(start)
+            kept = to_numpy(fresh)
     leaves = jax.tree.leaves(result.state.optimizer_state)
-    return Member(kept, [np.array(x) for x in leaves], history, ending)
+    return Trained(kept, [np.array(x) for x in leaves], history, ending)
 
 
 def _finite(weights: Weights, split: Split, network: NetworkConfig) -> bool:
@@ -242,7 +240,7 @@ def to_numpy(params: Any) -> Weights:
     return {name: np.array(value) for name, value in params.items()}
 
 
-def fitted_model(plan: Plan, split: Split, members: list[Member]) -> Model:
+def fitted_model(plan: Plan, split: Split, members: list[Trained]) -> Model:
     """Measure what scoring needs of trained networks."""
     weights = [member.weights for member in members]
     return build(plan.network, plan.score, split.sample, weights)

@@ -29,7 +29,8 @@ MAX_BLOCK_PRODUCTS = 2**23
 MAX_BLOCK_FLOATS = 2**16
 
 # A block of fewer products than this is computed by the calling thread alone: to share
-# it out takes longer, for a block of four times the height too.
+# it out takes longer (a row of a small network 0.66 instead of 0.48 ms, 100,000 of them
+# 56 instead of 43 ms).
 LIGHT_PRODUCTS = 2**22
 
 # A row must be rounded alike wherever it stands. Heights are multiples of the first,

@@ -26,7 +26,7 @@ from skae.core.averaging import Schedule
 from skae.core.batching import Rows, as_float32
 from skae.core.config import Plan
 from skae.core.course import Course
-from skae.core.fitting import Member
+from skae.core.fitting import Trained
 from skae.core.losses import LOSSES
 from skae.core.model import has_collapsed
 from skae.core.sample import Sample
@@ -210,7 +210,7 @@ def _train(
     rounds: Schedule,
     seeds: np.ndarray,
     reporter: EpochReporter,
-) -> list[Member]:
+) -> list[Trained]:
     plan = table.plan
     features = splitting.features_of(split.sample, plan.training.corruption)
     held_out = split.held_out or split.train
@@ -243,10 +243,10 @@ def _train(
     return [_member(course, plan) for course in courses]
 
 
-def _member(course: Course, plan: Plan) -> Member:
+def _member(course: Course, plan: Plan) -> Trained:
     warn_of_ending(course.ending)
     result = course.result(wants_best=plan.patience is not None)
-    return Member(result.params, [], result.history, result.ending)
+    return Trained(result.params, [], result.history, result.ending)
 
 
 def _so_far(courses: list[Course]) -> dict[str, Any]:
@@ -268,7 +268,7 @@ def _measured(
     partitions: Partitions,
     table: Table,
     split: Split,
-    members: list[Member],
+    members: list[Trained],
     seeds: np.ndarray,
     shift: dict[str, Any],
     local: Any,

@@ -34,9 +34,10 @@ class Source:
         if paths is None:
             wanted = ", or ".join(" and ".join(names) for names in self.alternatives)
             raise FileNotFoundError(
-                f"There is no {wanted} below {data_home or os.environ.get(VARIABLE)}. "
                 f"data_home, or the environment variable {VARIABLE}, must name the "
-                f"folder that holds it. The data are published at {self.publisher}"
+                f"folder that holds {wanted}. Got "
+                f"{data_home or os.environ.get(VARIABLE)}. The data are published at "
+                f"{self.publisher}"
             )
         return paths
 

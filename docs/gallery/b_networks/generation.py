@@ -12,11 +12,12 @@ both; here digits are drawn when this page is built.
 # %%
 # Drawing
 # -------
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 
+from benchmarks.studies.pages import Beside, show_images
+from benchmarks.studies.rows import read
 from skae import AutoencoderOutlierDetector
 
 X, y = load_digits(return_X_y=True)
@@ -39,20 +40,7 @@ nearest = X[
     NearestNeighbors(n_neighbors=1).fit(X).kneighbors(samples, return_distance=False)
 ][:, 0]
 
-
-def draw(rows, labels, size):
-    """Rows of images."""
-    figure, axes = plt.subplots(len(rows), len(rows[0]), figsize=size)
-    for line, images, label in zip(axes, rows, labels, strict=True):
-        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
-        for ax, image in zip(line, images, strict=True):
-            ax.imshow(np.reshape(image, (8, 8)), cmap="gray_r", vmin=0, vmax=1)
-            ax.set(xticks=[], yticks=[])
-    figure.tight_layout(pad=0.4)
-    plt.show()
-
-
-draw([samples, nearest], ["drawn", "nearest"], (9, 1.7))
+show_images([samples, nearest], ["drawn", "nearest"], (9, 1.7))
 
 # %%
 # Style apart from class
@@ -66,10 +54,7 @@ draw([samples, nearest], ["drawn", "nearest"], (9, 1.7))
 #    :pyobject: StyleNetwork
 #
 # A column of the picture is a style, a row a class:
-from benchmarks.studies.pages import Beside
-from benchmarks.studies.rows import read
-
-draw(read("B6")["pictures"]["grid"], range(10), (7.2, 6))
+show_images(read("B6")["pictures"]["grid"], range(10), (7.2, 6))
 
 # %%
 # Beside the text

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
-from benchmarks.studies.pages import Beside
+from benchmarks.studies.pages import Beside, show_images
 from benchmarks.studies.rows import read
 from skae import AutoencoderOutlierDetector
 
@@ -41,20 +41,9 @@ cleaned = (
 for name, images in (("noisy", noisy), ("cleaned", cleaned)):
     print(f"{name}: mean squared error {np.mean((images - test) ** 2):.4f}")
 
-
-def draw(rows, labels):
-    """Rows of eight images."""
-    figure, axes = plt.subplots(len(rows), 8, figsize=(7, 0.95 * len(rows)))
-    for line, images, label in zip(axes, rows, labels, strict=True):
-        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
-        for ax, image in zip(line, images, strict=True):
-            ax.imshow(np.reshape(image, (8, 8)), cmap="gray_r", vmin=0, vmax=1)
-            ax.set(xticks=[], yticks=[])
-    figure.tight_layout(pad=0.4)
-    plt.show()
-
-
-draw([test[:8], noisy[:8], cleaned[:8]], ["new digit", "noisy", "cleaned"])
+show_images(
+    [test[:8], noisy[:8], cleaned[:8]], ["new digit", "noisy", "cleaned"], (7, 2.85)
+)
 
 # %%
 # Super-resolution
@@ -65,9 +54,10 @@ draw([test[:8], noisy[:8], cleaned[:8]], ["new digit", "noisy", "cleaned"])
 #
 # .. literalinclude:: /../benchmarks/studies/images.py
 #    :pyobject: Enlarging
-draw(
+show_images(
     read("B7")["pictures"]["super-resolution"],
     ["new digit", "cubic, from 4 x 4", "network, from 4 x 4"],
+    (7, 2.85),
 )
 
 # %%
