@@ -19,8 +19,8 @@ from skae.core.config import Features, Hyperparameters, Plan
 from skae.core.course import TrainingState
 from skae.core.fitting import Trained, length, start, to_numpy
 
-# Steps of a round at least, where nobody says how many: more of them may lose detection,
-# and fewer take time. But few rows are not learnt by heart between two rounds.
+# Steps of a round at least, where nobody says how many: more may lose detection, fewer
+# take time. But few rows are not learnt by heart between two rounds.
 MIN_ROUND_STEPS = 50
 MAX_ROUND_EPOCHS = 8
 
