@@ -15,13 +15,20 @@ settings.register_profile("search", deadline=None, max_examples=10_000)
 settings.load_profile("skae")
 
 
+# XLA compiles in a quarter of the time so, and runs slower; the arithmetic is the same.
+# `make test-all` tests the programs that users have.
+QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+QUICK += " --xla_cpu_use_fusion_emitters=false"
+
+
 def pytest_configure(config):
-    """Let JAX keep compiled programs, from run to run and for processes of tests.
+    """Compile quickly, and let JAX keep programs from run to run and across processes.
 
     Compilation takes most of the time of the tests: a program that was forgotten to
     make room, or that another run or process has made, is read in a tenth of that.
     ``count_compilations`` counts it all the same. ``--cache-clear`` forgets them.
     """
+    os.environ.setdefault("XLA_FLAGS", QUICK)
     if hasattr(config, "cache"):
         # Also for the workers of pytest-xdist, which share what they compile.
         folder = config.cache.mkdir("jax")

@@ -203,39 +203,41 @@ def second_stage():
 def ensembles():
     """One member against five and twenty, for their network and ours."""
     runs = {}
-    for kind, parameters, sizes in (
-        ("their network", THEIRS, (1, 5, 20)),
-        ("skae, reconstruction", {"anomaly_score": "reconstruction"}, (1, 3)),
+    error = {"anomaly_score": "reconstruction"}
+    for kind, parameters, sizes, seeds, n_rows in (
+        # Five epochs of fewer rows leave a network of two units as it was.
+        ("their network", THEIRS, (1, 5, 20), range(6), N_TRAIN),
+        ("skae, reconstruction", error, (1, 3), SEEDS, 4000),
     ):
         for size in sizes:
-            seeds = range(6) if kind == "their network" else SEEDS
             runs[f"{kind}, {size}"] = [
-                fast(parameters | {"n_estimators": size}, seed) for seed in seeds
+                on_one_split(parameters | {"n_estimators": size}, seed, n_rows)
+                for seed in seeds
             ]
     ours = {name: spread(of) for name, of in runs.items()}
     for name, of in runs.items():
         ours[name]["deviation"] = round(float(np.std([run["auroc"] for run in of])), 3)
     one, many = ours["their network, 1"], ours["their network, 20"]
     return {
-        "protocol": "4,000 normal rows train; the split stays, seeds of the networks "
-        "change: 6 of theirs, 3 of ours",
+        "protocol": f"{N_TRAIN:,} normal rows train their network, 4,000 ours; the "
+        "split stays, seeds of the networks change: 6 of theirs, 3 of ours",
         "source": "named as the third improvement (no figure)",
         "here": "; ".join(
             f"{name}: AUROC {shown(of['auroc'])}" for name, of in ours.items()
         ),
-        "verdict": f"the deviation over seeds falls from {one['deviation']:.1f} to "
-        f"{many['deviation']:.1f} points with 20 members of their network, and the "
+        "verdict": f"with 20 members of their network the deviation over seeds is "
+        f"{many['deviation']:.1f} points, with one {one['deviation']:.1f}, and the "
         f"median changes by {many['auroc'][0] - one['auroc'][0]:+.1f}",
         "holds": many["deviation"] < one["deviation"],
         "ours": ours,
     }
 
 
-def fast(parameters, seed):
-    """As ``evaluate``, on one split and fewer rows to train on."""
+def on_one_split(parameters, seed, n_rows):
+    """As ``evaluate``, on one split and so many rows to train on."""
     train, test, is_attack = parts(0)
     detector = AutoencoderOutlierDetector(random_state=seed, **parameters)
-    return points(is_attack, -detector.fit(train[:4000]).score_samples(test))
+    return points(is_attack, -detector.fit(train[:n_rows]).score_samples(test))
 
 
 CONV = {
@@ -270,7 +272,7 @@ def family():
     bunch = load_unsw_nb15()
     X = encoder().fit_transform(bunch.data)
     runs = {name: [] for name in FAMILY}
-    for seed in SEEDS[:1]:
+    for seed in SEEDS:
         order = np.random.default_rng(seed).permutation(len(X))
         normal = order[bunch.target[order] == 1]
         test = np.r_[normal[5000:], order[bunch.target[order] == -1]]
@@ -290,7 +292,7 @@ def family():
     worst = min(ours, key=lambda name: ours[name][figure][0])
     conv = max(of[figure][0] for n, of in ours.items() if n.startswith("conv"))
     return {
-        "protocol": "4,000 normal rows train, 8,000 test, standardised; one seed; "
+        "protocol": "4,000 normal rows train, 8,000 test, standardised; seeds 0 to 2; "
         "convolutional networks have 10 epochs",
         "source": "dense, convolutional; sparse, contractive, denoising, robust, "
         "variational",

@@ -1,6 +1,7 @@
 """Count what JAX compiles, from its own log, and bound how much of it is kept."""
 
 import logging
+import os
 import re
 import threading
 from collections import Counter
@@ -23,7 +24,9 @@ MAX_KINDS = 200
 # takes 12 to 15 % less time than with the usual third one; steps and scores take as
 # long as before (on a CPU). Without XLA's fusion emitters compilation would take 28 %
 # less, but fits and scores of the default 25 to 35 % more.
-OPTIONS = {"xla_backend_optimization_level": 1}
+# What a user says in ``XLA_FLAGS`` goes before.
+_LEVEL = "xla_backend_optimization_level"
+OPTIONS = {} if _LEVEL in os.environ.get("XLA_FLAGS", "") else {_LEVEL: 1}
 
 _bounded: list[Any] = []
 _kinds: set[tuple[Hashable, ...]] = set()
