@@ -5,8 +5,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tests.helpers import slow_but
-
 
 def memory_map(path, X):
     np.save(path, X)
@@ -33,7 +31,8 @@ def peak_memory(work, *args):
     return peak
 
 
-@pytest.mark.parametrize("dtype", slow_but([np.float64], [np.float32, np.float64]))
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_memory_does_not_grow_with_the_table(dtype, small, tmp_path):
     # JAX queues up to 32 chunks of half a megabyte if the device is slower.
     X = np.random.default_rng(0).standard_normal((240_000, 100), np.float32)

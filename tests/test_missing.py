@@ -261,6 +261,7 @@ def test_outliers_are_found_in_and_after_training_on_incomplete_rows(score, rows
     assert incomplete > few - 0.1
 
 
+@pytest.mark.slow
 def test_the_threshold_holds_for_new_incomplete_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 3)) @ rng.normal(size=(3, 8))

@@ -88,6 +88,7 @@ def fitted_hash(folder, *options):
     ).stdout
 
 
+@pytest.mark.slow
 def test_programs_that_are_damaged_are_compiled_again(tmp_path):
     expected = fitted_hash(tmp_path, "-W", "error")
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -104,6 +105,7 @@ def test_programs_that_are_damaged_are_compiled_again(tmp_path):
     assert fitted_hash(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_processes_may_fill_a_folder_at_the_same_time(tmp_path):
     with ThreadPoolExecutor(3) as pool:
         found = set(pool.map(fitted_hash, [tmp_path] * 3))

@@ -49,6 +49,7 @@ def test_the_sample_for_concentration_is_bounded(n_features):
     assert 1000 <= robust.sample_size(n_features) <= robust.MAX_FLOATS
 
 
+@pytest.mark.slow
 def test_few_rows_with_categories_have_a_threshold_that_works():
     """Whatever optimum the concentration of a fold would end in."""
 

@@ -152,15 +152,11 @@ GRID = {
 @pytest.mark.parametrize(
     "backend", ["threading", pytest.param("sequential", marks=pytest.mark.slow)]
 )
-def test_a_grid_search_compiles_training_once_per_architecture(
-    backend, labelled, monkeypatch
-):
+def test_a_grid_search_compiles_training_once_per_architecture(backend, labelled):
     X, y = labelled
-    # What other tests compiled must not make room in the middle of this one.
-    monkeypatch.setattr(compilation, "_kinds", set())
-    # Sizes of no other test, so that nothing is compiled already.
-    width = {"sequential": 5, "threading": 7}[backend]
-    detector = AutoencoderOutlierDetector(latent_dim=width, max_iter=2, random_state=0)
+    # What other tests compiled is neither missed nor makes room in the middle of this.
+    compilation.forget()
+    detector = AutoencoderOutlierDetector(latent_dim=5, max_iter=2, random_state=0)
     pipeline = Pipeline([("scale", StandardScaler()), ("detect", detector)])
     # 569 rows in three folds make training sets of 379 and 380 rows, and of 569.
     search = GridSearchCV(pipeline, GRID, scoring=average_precision, cv=3, n_jobs=2)

@@ -21,7 +21,7 @@ SMALL = AutoencoderOutlierDetector(
 @pytest.mark.parametrize(
     "detector",
     [
-        AutoencoderOutlierDetector(),
+        pytest.param(AutoencoderOutlierDetector(), marks=pytest.mark.slow),
         make_pipeline(StandardScaler(), SMALL),
         TunedThresholdDetector(SMALL),
         make_pipeline(StandardScaler(), IsolationForest(random_state=0)),
