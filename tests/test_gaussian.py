@@ -96,3 +96,81 @@ def test_the_farthest_rows_have_finite_distances_at_any_scale(scale):
     found = gaussian.fit(v, np.ones(50))
     far = batching.LARGEST * np.array([[1, 1, 1], [1, 1, -1]], np.float32)
     assert np.isfinite(gaussian.distance(far.astype(np.float32), found)).all()
+
+
+@pytest.fixture(params=["full", "low rank"])
+def fitted(request, monkeypatch):
+    """Rows, a Gaussian of them, and its covariance."""
+    rng = np.random.default_rng(0)
+    v = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6))
+    v += rng.normal(scale=0.3, size=v.shape) + 2
+    if request.param == "low rank":
+        monkeypatch.setattr(gaussian, "FULL_COVARIANCE_WIDTH", 4)
+        monkeypatch.setattr(gaussian, "LOW_RANK", 3)
+    found = gaussian.fit(v, np.ones(200))
+    components = found["components"].astype(float)
+    precision = components.T * found["precision_root"].astype(float) ** 2 @ components
+    rest = np.eye(6) - components.T @ components
+    precision += rest * found["rest_root"].astype(float) ** 2
+    return v[:40], found, np.linalg.inv(precision)
+
+
+def test_incomplete_rows_have_the_distance_of_the_marginal_gaussian(fitted):
+    v, found, covariance = fitted
+    observed = np.random.default_rng(1).random(v.shape) < 0.6
+    observed[:, 2] = True
+    centred = v - found["mean"]
+    expected = [
+        row[few] @ np.linalg.solve(covariance[np.ix_(few, few)], row[few]) / few.sum()
+        for row, few in zip(centred, observed, strict=True)
+    ]
+    incomplete = np.where(observed, v, np.nan)
+    np.testing.assert_allclose(
+        gaussian.energies(incomplete, found), expected, rtol=1e-3
+    )
+    # What stands in the missing cells does not matter.
+    distance = gaussian.distance(centred.astype(np.float32), found, observed)
+    np.testing.assert_allclose(np.square(distance), expected, rtol=1e-3)
+
+
+def test_cells_are_judged_by_the_others_of_their_row(fitted):
+    v, found, covariance = fitted
+    centred = v - found["mean"]
+    expected = np.empty_like(centred)
+    for j in range(6):
+        others = np.delete(np.arange(6), j)
+        weights = np.linalg.solve(
+            covariance[np.ix_(others, others)], covariance[others, j]
+        )
+        variance = covariance[j, j] - covariance[j, others] @ weights
+        expected[:, j] = (centred[:, j] - centred[:, others] @ weights) ** 2 / variance
+    found = {name: value.astype(float) for name, value in found.items()}
+    np.testing.assert_allclose(
+        gaussian.conditional(centred, found), expected, rtol=1e-3, atol=1e-6
+    )
+
+
+def test_covariances_are_those_of_the_rows_that_have_both_cells():
+    rng = np.random.default_rng(0)
+    v = rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4)) + 1
+    v[rng.random(v.shape) < 0.2] = np.nan
+    weight = rng.uniform(0.5, 3, size=300)
+    each = np.where(np.isnan(v), 0.0, weight[:, None])
+    mean = np.nansum(each * v, axis=0) / each.sum(axis=0)
+    expected = np.empty((4, 4))
+    for j, k in np.ndindex(4, 4):
+        both = ~np.isnan(v[:, j] + v[:, k])
+        product = (v[both, j] - mean[j]) * (v[both, k] - mean[k])
+        expected[j, k] = np.average(product, weights=weight[both])
+    found = {k: s.astype(float) for k, s in gaussian.fit(v, weight).items()}
+    np.testing.assert_allclose(found["mean"], mean, rtol=1e-5)
+    components = found["components"]
+    covariance = components.T / found["precision_root"] ** 2 @ components
+    ridge = 1e-2 * np.trace(expected) / 4 * np.eye(4)
+    np.testing.assert_allclose(covariance, expected + ridge, rtol=1e-4, atol=1e-5)
+
+
+def test_of_incomplete_rows_the_observed_cells_have_the_root_mean_square():
+    x = np.array([[3.0, np.nan, 4.0], [np.nan, 2.0, np.nan]], np.float32)
+    found = gaussian.root_mean_square(x, ~np.isnan(x))
+    np.testing.assert_allclose(found, [5 / np.sqrt(2), 2], rtol=1e-6)

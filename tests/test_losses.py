@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from skae.core.losses import LOSSES, mean_over_features
+from skae.core.losses import LOSSES, mean_over_features, mean_over_rows
 
 
 def huber(residual):
@@ -63,3 +63,10 @@ def test_the_mean_is_over_the_observed_features(values, observed):
 def test_loss_refuses_different_widths(name):
     with pytest.raises((TypeError, ValueError)):
         LOSSES[name].cells(np.ones((3, 4), np.float32), np.ones((3, 5), np.float32))
+
+
+def test_rows_without_weight_do_not_count_in_the_mean():
+    values = np.array([1.0, 2.0, 4.0, 100.0], np.float32)
+    weight = np.array([0.5, 2.0, 1.0, 0.0], np.float32)
+    # Over the number of rows of some weight, not over their weight.
+    np.testing.assert_allclose(mean_over_rows(values, weight), 8.5 / 3, rtol=1e-6)

@@ -44,6 +44,39 @@ def test_leaving_one_out_measures_the_distance_to_the_others():
     assert found[7] == 0
 
 
+def test_of_incomplete_rows_the_observed_cells_are_near():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 4)).astype(np.float32)
+    observed = rng.random(rows.shape) < 0.6
+    observed[:, 0] = True
+    queries = rng.normal(size=rows.shape).astype(np.float32)
+
+    def squares(x, others):
+        differences = np.where(observed[:, None], x[:, None] - others, np.nan)
+        squared = np.square(differences, dtype=float)
+        return np.nansum(squared, axis=2), np.nanmean(squared, axis=2)
+
+    total, mean = squares(queries, rows)
+    expected = np.sqrt(mean[np.arange(60), total.argmin(axis=1)])
+    found = memory.distance(queries, *memory.padded(rows), observed)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    total, mean = squares(rows, rows)
+    np.fill_diagonal(total, np.inf)
+    expected = mean[np.arange(60), total.argmin(axis=1)]
+    np.testing.assert_allclose(
+        memory.leave_one_out(rows, observed), expected, rtol=1e-4
+    )
+
+
+def test_differences_to_the_nearest_other_row_are_told_cell_by_cell():
+    rows = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    distances = cdist(rows, rows)
+    np.fill_diagonal(distances, np.inf)
+    expected = np.square(rows - rows[distances.argmin(axis=1)], dtype=float)
+    found = memory.squares_left_out(rows, slice(0, 20))
+    np.testing.assert_allclose(found, expected[:20], rtol=1e-6)
+
+
 @pytest.mark.parametrize("n_features", [1, 30, 2000, 10**7])
 def test_the_shape_does_not_follow_the_number_of_rows(n_features):
     capacity = memory.capacity(n_features)

@@ -68,5 +68,6 @@ Beside("B4")
 # -------------
 #
 # A network that restores normal connections tells attacks apart, even one of two units.
-# Averaging takes away the luck of a seed, not the limits of the network. The second
-# improvement, a filter of false positives, has a page of its own.
+# Here its seeds differ by less than a point, so that an ensemble has little luck to
+# average away; what two units cannot tell, twenty such networks hardly tell better. The
+# second improvement, a filter of false positives, has a page of its own.
