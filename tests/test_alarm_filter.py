@@ -202,7 +202,7 @@ def test_a_frozen_detector_is_not_trained(labelled):
 # How many true alarms may be lost
 
 
-@pytest.mark.parametrize("loss", [0.0, 0.05, 0.3])
+@pytest.mark.parametrize("loss", slow_but([0.05], [0.0, 0.05, 0.3]))
 @pytest.mark.parametrize("classifier", [None, GaussianNB(), Perceptron(), SVC()])
 def test_about_as_many_true_alarms_are_lost_as_allowed(classifier, loss):
     X, y = make_rows(2, 4000)
@@ -472,11 +472,6 @@ class AnyLabels(AlarmFilter):
 @parametrize_with_checks(
     [
         AnyLabels(
-            IsolationForest(**SMALL_FOREST),
-            ExtraTreesClassifier(**SMALL_FOREST),
-            random_state=0,
-        ),
-        AnyLabels(
             AutoencoderOutlierDetector(
                 validation_fraction=0.0, random_state=0, **SMALL
             ),
@@ -493,10 +488,15 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([AnyLabels(IsolationForest(**SMALL_FOREST), random_state=0)])
+@parametrize_with_checks(
+    [
+        AnyLabels(IsolationForest(**SMALL_FOREST), classifier, random_state=0)
+        for classifier in (None, ExtraTreesClassifier(**SMALL_FOREST))
+    ]
+)
 @pytest.mark.filterwarnings("ignore:Column", "ignore:.*SCIPY_ARRAY_API")
 @pytest.mark.filterwarnings("ignore:The detector flags none")
-def test_scikit_learn_checks_of_the_default_classifier(estimator, check):
+def test_scikit_learn_checks_of_other_classifiers(estimator, check):
     check(estimator)
 
 

@@ -144,7 +144,7 @@ FOREIGN = {"keras", "mlflow", "pyod"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # Their searches, clusters and many fits take a while.
-LONG = {"pictures.md", "scale.md", "thresholds.md", "user_guide.md"}
+LONG = {"migrate.md", "pictures.md", "scale.md", "thresholds.md", "user_guide.md"}
 
 
 def blocks(page):

@@ -272,6 +272,7 @@ def test_the_threshold_holds_for_new_incomplete_rows():
     assert detector.p_values(X[2000:]).mean() == pytest.approx(0.5, abs=0.07)
 
 
+@pytest.mark.slow
 def test_gaps_are_filled_better_than_by_the_mean(rows):
     X, _ = rows
     gaps = lose(X, 0.2)

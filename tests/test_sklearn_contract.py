@@ -85,7 +85,7 @@ pytestmark = [
 # among the slow ones; the others hold nothing out.
 @parametrize_with_checks(
     [
-        AutoencoderOutlierDetector(max_iter=5),
+        AutoencoderOutlierDetector(max_iter=2),
         AutoencoderOutlierDetector(
             n_estimators=2,
             trim=0.1,
