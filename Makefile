@@ -18,7 +18,7 @@ test: $(STAMP)
 	$(PYTEST) -m "not slow"
 
 test-all: $(STAMP)
-	$(PYTEST)
+	XLA_FLAGS= $(PYTEST)
 
 # The tests of `make test`, slower, and how much of the package they reach.
 coverage: $(STAMP)

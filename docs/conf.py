@@ -37,6 +37,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "abort_on_example_error": True,
+    # They draw what the studies have written, whose change Sphinx does not see.
+    "run_stale_examples": True,
 }
 exclude_patterns = ["_build", "_templates", "gallery"]
 templates_path = ["_templates"]

@@ -24,6 +24,18 @@ def run(code, **env):
     ).stdout
 
 
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ("", {"xla_backend_optimization_level": 1}),
+        ("--xla_backend_optimization_level=2", {}),
+    ],
+)
+def test_a_level_of_optimisation_that_the_user_asks_for_stays(flags, options):
+    code = "from skae.core.compilation import OPTIONS; print(OPTIONS)"
+    assert run(code, XLA_FLAGS=flags).strip() == str(options)
+
+
 def test_import_loads_no_jax_and_computes_nothing():
     run(
         "import sys, skae\n"

@@ -33,6 +33,7 @@ styles = {
 for name, shares in found["shares"].items():
     ax.stairs(shares, found["edges"], label=name, **styles[name])
 ax.set(xlabel="logarithm (base 10) of the error of a row", ylabel="share of rows")
+ax.set_xlim(-2.5, -0.5)
 ax.legend()
 plt.show()
 

@@ -46,7 +46,8 @@ for shift, key, label, hatch in (
     bars = ax.bar(places + shift, counts, 0.38, label=label, hatch=hatch)
     ax.bar_label(bars, fmt="{:.0f}")
 ax.set(ylabel="false alarms", xticks=places, xticklabels=list(ours))
-ax.legend()
+ax.margins(y=0.12)
+figure.legend(loc="outside upper center", ncols=2)
 plt.show()
 
 # %%

@@ -45,7 +45,8 @@ for line, cases, place, label in (
             x = [int(case.split(" x ")[place]) for case in cases]
             ax.plot(x, [ours[name][c][figure_name] for c in cases], style, label=name)
         ax.set(xscale="log", yscale=scale, xlabel=label, title=title)
-axes[0, 0].legend()
+handles, labels = axes[0, 0].get_legend_handles_labels()
+figure.legend(handles, labels, loc="outside upper center", ncols=3)
 plt.show()
 
 # %%

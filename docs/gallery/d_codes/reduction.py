@@ -71,6 +71,6 @@ Beside("D6")
 # What we learn
 # -------------
 #
-# Where rows lie on something curved, as images do, two units of a network hold more
-# than two directions. Where topics add up, as in the counts, a linear method is made
-# for it.
+# Two numbers of a network hold more than two directions, of digits and of counts, and
+# keep more neighbours. With eight it still loses less of the digits, which lie on
+# something curved; where topics add up, as in the counts, a linear method is level.
