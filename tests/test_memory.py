@@ -81,6 +81,7 @@ def test_differences_to_the_nearest_other_row_are_told_cell_by_cell():
 def test_the_shape_does_not_follow_the_number_of_rows(n_features):
     capacity = memory.capacity(n_features)
     assert 2 <= capacity <= memory.MAX_ROWS
+    assert capacity * n_features <= max(memory.MAX_FLOATS, 2 * n_features)
     if n_features <= 2000:
         for n_rows in (2, capacity):
             rows, norms = memory.padded(np.ones((n_rows, n_features), np.float32))
