@@ -12,16 +12,15 @@ dropping the assumptions help?
 """
 
 # %%
-# With the residual :math:`r = x - h(x)` of :math:`d` columns,
+# Residuals ``r = x - h(x)`` of ``d`` columns, of equal variance ``s^2`` each and
+# independent, have the negative logarithm of the likelihood
 #
-# .. math::
+# .. code-block:: text
 #
-#    -\log \prod_{j=1}^d \frac{1}{\sqrt{2\pi}\,\sigma}
-#    \exp\left(-\frac{r_j^2}{2\sigma^2}\right)
-#    = \frac{1}{2\sigma^2} \sum_j r_j^2 + \text{const},
+#    -log p(r) = (r_1^2 + ... + r_d^2) / (2 s^2) + constant,
 #
-# so the mean squared error orders rows as this likelihood does. With a covariance
-# :math:`\Sigma` in place of :math:`\sigma^2 I` it is :math:`\frac12 r^T \Sigma^{-1} r`:
+# so the mean squared error orders rows as this likelihood does. With a covariance ``C``
+# in place of the equal variances it is ``r' inverse(C) r / 2 + constant``:
 # ``anomaly_score="joint"`` has it, of residual and code together.
 #
 # On residuals that depend on each other, the two see different things. Computed when
