@@ -48,7 +48,9 @@ def test_as_many_rows_as_asked_are_kept(n_rows, n_features, share, equal):
 def test_the_sample_for_concentration_is_bounded(n_features):
     n_rows = robust.sample_size(n_features)
     assert n_rows >= 1000
+    assert isinstance(n_rows, int)
     assert robust.MAX_FLOATS / 3 < n_rows * n_features <= robust.MAX_FLOATS
+    assert n_rows <= robust.MAX_WIDE_ROWS or n_features <= 1024
 
 
 @pytest.mark.slow
