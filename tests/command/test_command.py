@@ -135,6 +135,8 @@ def test_models_are_saved_and_loaded(capsys):
     assert "is no model that" in line
 
 
+# scikit-learn warns of files of other versions than its own.
+@pytest.mark.filterwarnings("ignore:Trying to unpickle")
 def test_models_of_earlier_versions_score_as_before():
     """Saved before dates and text were used, and units were known."""
     golden = Path(__file__).parents[1] / "golden"
