@@ -62,4 +62,6 @@ for name, area in sorted(
 # -------------
 #
 # By the reconstruction alone the family differs more than by the default score, which
-# asks other questions beside it; and so do the prices of its members.
+# asks other questions beside it; and so do the prices of its members. Convolutions are
+# behind on images too: they restore strokes of any digit, and ones, which have the
+# least ink, pass for normal (:doc:`/networks` has the figures).
