@@ -32,7 +32,7 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-# The studies of the four texts, from the data below SKAE_DATA, about an hour. It goes on
+# The studies of the four texts, from the data below SKAE_DATA, some forty minutes. It goes on
 # where it stopped, and the gallery of the docs draws what it writes.
 reproduce: $(STAMP)
 	$(BIN)/python -m benchmarks.studies

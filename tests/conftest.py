@@ -16,7 +16,8 @@ settings.load_profile("skae")
 
 
 # XLA compiles in a quarter of the time so; what it compiles takes three to five times
-# as long, and rounds otherwise. `make test-all` tests the programs that users have.
+# as long, and rounds otherwise. `make test-all` tests the programs that users have, and
+# so does a test in test_processes.py.
 QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 QUICK += " --xla_cpu_use_fusion_emitters=false"
 

@@ -36,6 +36,26 @@ def test_a_level_of_optimisation_that_the_user_asks_for_stays(flags, options):
     assert run(code, XLA_FLAGS=flags).strip() == str(options)
 
 
+def test_the_programs_that_users_have_round_a_row_alike_in_any_company():
+    """Without the options that tests compile by."""
+    code = (
+        "import numpy as np\n"
+        "from skae import AutoencoderOutlierDetector\n"
+        "rng = np.random.default_rng(0)\n"
+        "rows = rng.normal(size=(700, 7))\n"
+        "for score in ('combined', 'reconstruction'):\n"
+        "    detector = AutoencoderOutlierDetector(\n"
+        "        anomaly_score=score, max_iter=2, random_state=0\n"
+        "    ).fit(rows[:300])\n"
+        "    scores = detector.score_samples(rows)\n"
+        "    order = rng.permutation(700)\n"
+        "    assert (detector.score_samples(rows[order]) == scores[order]).all()\n"
+        "    for i in (0, 333, 699):\n"
+        "        assert detector.score_samples(rows[i : i + 1]) == scores[i]\n"
+    )
+    run(code, XLA_FLAGS="")
+
+
 def test_import_loads_no_jax_and_computes_nothing():
     run(
         "import sys, skae\n"

@@ -26,10 +26,7 @@ labels.
 
 import argparse
 import copy
-import csv
-import gzip
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -39,28 +36,22 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skae import AutoencoderOutlierDetector
+from skae.datasets import load_unsw_nb15
 from skae.model_selection import AlarmFilter
 
 N_TRAIN, N_LABELLED, N_FEW, N_ATTACKS = 15_000, 2000, 200, 35
 KINDS = ["Generic", "Exploits", "Fuzzers", "DoS", "Reconnaissance"]
-CATEGORICAL = ["proto", "service", "state"]
-NO_INPUTS = ["id", "attack_cat", "label"]
 
 
 def load():
     """Rows, text in columns 0 to 2; labels; and kinds of attacks."""
-    path = Path(os.environ["SKAE_DATA"]) / "unsw_nb15" / "UNSW_NB15_82332.csv.gz"
-    with gzip.open(path, "rt", encoding="utf-8-sig") as file:
-        names, *rows = csv.reader(file)
-    columns = dict(zip(names, np.array(rows, dtype=object).T, strict=True))
-    inputs = CATEGORICAL + [n for n in names if n not in CATEGORICAL + NO_INPUTS]
-    y = np.where(columns["label"] == "1", -1, 1)
-    return np.array([columns[n] for n in inputs]).T, y, columns["attack_cat"]
+    bunch = load_unsw_nb15()
+    return bunch.data.to_numpy(dtype=object), bunch.target, bunch.kind
 
 
 def prepare(table, train):
     """One-hot encode and standardise all rows by those that train."""
-    text, numbers = slice(0, len(CATEGORICAL)), slice(len(CATEGORICAL), None)
+    text, numbers = slice(0, 3), slice(3, None)
     transformer = make_column_transformer(
         (OneHotEncoder(min_frequency=10, handle_unknown="infrequent_if_exist"), text),
         (StandardScaler(), numbers),

@@ -10,19 +10,20 @@ ratings.
 
 import argparse
 import json
-import os
 import runpy
 from pathlib import Path
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
 
+from skae.datasets import load_movielens
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "autorec.py"
 RANKS = (2, 5, 10, 15, 20, 30, 50)
 SHARE = 0.1
 
 example = runpy.run_path(str(EXAMPLE))
-AutoRec, error, hide, read = (example[n] for n in ("AutoRec", "error", "hide", "read"))
+AutoRec, error, hide = (example[name] for name in ("AutoRec", "error", "hide"))
 
 
 def evaluate(ratings, seed):
@@ -63,7 +64,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    ratings = read(Path(os.environ["SKAE_DATA"]) / "ml100k" / "u.data")
+    ratings = load_movielens().data
     kinds = {
         "item-based": lambda seed: evaluate(ratings.T, seed),
         "user-based": lambda seed: evaluate(ratings, seed),

@@ -10,7 +10,6 @@ that judge.
 
 import argparse
 import json
-import os
 import runpy
 import warnings
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from sklearn.svm import SVC
 
 from skae import AutoencoderOutlierDetector
+from skae.datasets import load_mnist
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "fine_tuning.py"
 N_LABELS = 100
@@ -72,8 +72,8 @@ def main():
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    data = np.load(Path(os.environ["SKAE_DATA"]) / "mnist" / "mnist_t10k.npz")
-    X, y = data["x"].reshape(len(data["x"]), -1) / 255, data["y"].astype(int)
+    bunch = load_mnist()
+    X, y = bunch.data / 255, bunch.target
     runs = {}
     for seed in options.seeds:
         runs[seed] = evaluate(X, y, seed)

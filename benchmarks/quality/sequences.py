@@ -8,16 +8,15 @@ Medians over seeds.
 
 import argparse
 import json
-import os
 import statistics
 import warnings
 from pathlib import Path
 
-import numpy as np
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from skae import AutoencoderOutlierDetector
+from skae.datasets import load_ecg5000
 
 NETWORKS = {
     "dense": {},
@@ -28,6 +27,23 @@ NETWORKS = {
         "latent_dim": 16,
     },
 }
+
+
+def load():
+    """Return normal beats to train on, beats to test on, and which are outliers."""
+    bunch = load_ecg5000()
+    X_train = bunch.data[bunch.is_train & (bunch.target == 1)]
+    mean, deviation = X_train.mean(), X_train.std()
+    X_train, X_test = (
+        (X - mean) / deviation for X in (X_train, bunch.data[~bunch.is_train])
+    )
+    return X_train, X_test, bunch.target[~bunch.is_train] == -1
+
+
+def nearest_five(X_train, X_test):
+    """Mean distance to the five nearest rows."""
+    distances, _ = NearestNeighbors(n_neighbors=5).fit(X_train).kneighbors(X_test)
+    return distances.mean(axis=1)
 
 
 def evaluate(parameters, X_train, X_test, is_outlier, seed):
@@ -47,13 +63,8 @@ def main():
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    data = np.load(Path(os.environ["SKAE_DATA"]) / "ecg5000" / "ecg5000.npz")
-    X_train = data["X_train"][data["y_train"] == 1]
-    mean, deviation = X_train.mean(), X_train.std()
-    X_train, X_test = ((X - mean) / deviation for X in (X_train, data["X_test"]))
-    is_outlier = data["y_test"] != 1
-    distances, _ = NearestNeighbors(n_neighbors=5).fit(X_train).kneighbors(X_test)
-    nearest = roc_auc_score(is_outlier, distances.mean(axis=1))
+    X_train, X_test, is_outlier = load()
+    nearest = roc_auc_score(is_outlier, nearest_five(X_train, X_test))
     report = {"5 nearest neighbours": {"default": round(100 * nearest, 2)}}
     for name, parameters in NETWORKS.items():
         runs = [

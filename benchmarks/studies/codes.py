@@ -316,8 +316,7 @@ def reduction():
     }
     return {
         "protocol": "1,797 digits and 1,200 sparse texts of 2,000 words, all rows "
-        "train; "
-        "seeds 0 to 2, median of the share of variance lost / trustworthiness",
+        "train; seeds 0 to 2, median of the share of variance lost / trustworthiness",
         "source": "every autoencoder reduces dimensions in its bottleneck",
         "here": "; ".join(map(said, ours)),
         "verdict": "the autoencoder has a lower error than PCA on "

@@ -338,9 +338,8 @@ def latent_maps():
     return {
         "protocol": "their network with a linear output, standardised, seed 0",
         "source": "maps and histograms of the codes by class, some units empty",
-        "here": f"{n_dead} of 16 units are dead, {100 * np.mean(codes <= 0):.0f} % "
-        f"of the "
-        f"values are 0; distance on the map has AUROC {on_map:.1f}, the error "
+        "here": f"{n_dead} of 16 units are dead, {100 * np.mean(codes <= 0):.0f} % of "
+        f"the values are 0; distance on the map has AUROC {on_map:.1f}, the error "
         f"{by_error:.1f}",
         "verdict": "a map shows less than the error knows: two directions of the code "
         "leave frauds among normal rows",

@@ -136,8 +136,7 @@ class Enlarging(nnx.Module):
 
     def encode(self, x):
         """Halve the sides; the rest of an image never enters the network."""
-        small = x.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
-        return nnx.gelu(self.read(small))
+        return nnx.gelu(self.read(halved(x)))
 
     def decode(self, code):
         """Restore the whole image."""
@@ -309,18 +308,16 @@ def uses_of_images():
     behind = [name for name, is_ahead in ahead.items() if not is_ahead]
     return {
         "protocol": "1,200 digits of 8 x 8 train, 597 test; seeds 0 to 2, median "
-        "(lowest "
-        "to highest)",
+        "(lowest to highest)",
         "source": "named without figures; human poses, 3-D shapes and tagging are "
-        "out of "
-        "scope here",
+        "out of scope here",
         "here": f"plane {shown(plane['autoencoder'])} % (PCA {shown(plane['PCA'])}); "
         f"cleaning {clean['noisy'][0]:.3f} to {clean['autoencoder'][0]:.4f} (PCA "
-        f"{clean['PCA'][0]:.4f}); super-resolution {large['autoencoder'][0]:.4f} (best "
-        f"other {large_others:.4f}); 8 numbers {rate['8']['autoencoder'][0]:.4f} (PCA "
-        f"{rate['8']['PCA'][0]:.4f}); hashing {shown(bits['autoencoder'])} % (PCA "
-        f"{shown(bits['PCA'])}); transfer {shown(moved['transferred'])} % (from "
-        f"scratch "
+        f"{clean['PCA'][0]:.4f}); super-resolution {large['autoencoder'][0]:.4f} "
+        f"(best other {large_others:.4f}); 8 numbers "
+        f"{rate['8']['autoencoder'][0]:.4f} (PCA {rate['8']['PCA'][0]:.4f}); hashing "
+        f"{shown(bits['autoencoder'])} % (PCA {shown(bits['PCA'])}); transfer "
+        f"{shown(moved['transferred'])} % (from scratch "
         f"{shown(moved['from scratch'])})",
         "verdict": "ahead of what it is held against "
         + ("in all uses" if not behind else f"except for {', '.join(behind)}"),

@@ -117,8 +117,7 @@ def costs_of_alarms():
         + "; every threshold is tried; seeds 0 to 4, median (lowest to "
         "highest); the oracle is the best threshold for the test rows",
         "source": "0 / 262 / 265 (slides), 0 / 264 / 265 (notebook): sums of "
-        "validation "
-        "and test 527 and 529",
+        "validation and test 527 and 529",
         "here": "; ".join(map(said, ours)) + "; 517 (default) and 513 (theirs) before",
         "verdict": "both networks cost "
         + ("no more" if holds else "more")
@@ -207,8 +206,7 @@ def errors_of_signals():
         "source": "errors are concentrated on 10 to 20 signals; largest on ips, "
         "then util",
         "here": f"the 20 largest are of {', '.join(order)}, in this order of "
-        f"appearance, "
-        f"and hold {100 * share:.0f} % of the error",
+        f"appearance, and hold {100 * share:.0f} % of the error",
         "verdict": "the same families lead"
         if order[:2] == ["ips", "util"]
         else "other families lead than in the lecture",
@@ -335,8 +333,7 @@ def claims():
         "protocol": "make_dependence_outliers, 1,000 to 16,000 rows of 50 columns and "
         "4,000 rows of 10 to 800; 2,000 rows are scored; one seed",
         "source": "size independent of n; good support for many columns; fast "
-        "detection; "
-        "reconstruction can be harder than density estimation",
+        "detection; reconstruction can be harder than density estimation",
         "here": "from 1,000 to 16,000 rows size grows by "
         + ", ".join(f"{size[n]:.1f} ({n})" for n in makers)
         + " and the time of a row by "

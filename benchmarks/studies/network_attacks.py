@@ -184,16 +184,14 @@ def second_stage():
     alone = ours["2,000 labels"]["alone"]["at_recall"][0]
     return {
         "protocol": "15,000 normal rows train, the labelled rows the filter, all "
-        "others "
-        "test; seeds 0 to 2; benchmarks.quality.alarm_filter has more",
+        "others test; seeds 0 to 2; benchmarks.quality.alarm_filter has more",
         "source": "named as the second improvement (no figure)",
         "here": "false alarms of the detector, its threshold moved to the recall "
         "of the "
         "filter, and of the filter: " + "; ".join(map(said, ours)),
         "verdict": "fewer false alarms at equal recall with each number of labels. "
-        "With "
-        f"2,000 labels of all kinds the classifier alone has {alone:.0f}: it needs no "
-        "detector then",
+        f"With 2,000 labels of all kinds the classifier alone has {alone:.0f}: it "
+        "needs no detector then",
         "holds": fewer,
         "ours": ours,
     }
@@ -298,9 +296,8 @@ def family():
         "variational",
         "here": "AUROC of the reconstruction error: "
         + "; ".join(f"{name} {of[figure][0]:.1f}" for name, of in ours.items()),
-        "verdict": f"best {best}, worst {worst}; convolutions, best {conv:.1f}, "
-        f"look for "
-        "neighbours among columns that have none",
+        "verdict": f"best {best}, worst {worst}; convolutions, best {conv:.1f}, look "
+        "for neighbours among columns that have none",
         "holds": None,
         "ours": ours,
     }

@@ -4,16 +4,14 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.quality import hpc
 from benchmarks.quality.hpc import TEST, TRAIN, TUNE
-from benchmarks.quality.sequences import NETWORKS, evaluate
+from benchmarks.quality.sequences import NETWORKS, evaluate, load, nearest_five
 from benchmarks.studies.rows import listed, points, row, shown, spread
 from skae import AutoencoderOutlierDetector
-from skae.datasets import load_ecg5000
 
 SEEDS = (0, 1, 2)
 # Default batches of so few beats make 300 steps, too few for recurrent units.
@@ -24,13 +22,8 @@ OURS = NETWORKS | {"recurrent": NETWORKS["recurrent"] | {"batch_size": 32}}
 @row("B8", "heartbeats", "ecg5000")
 def heartbeats():
     """Networks trained on normal beats, beside the distance to the nearest five."""
-    bunch = load_ecg5000()
-    is_train, is_outlier = bunch.is_train, bunch.target[~bunch.is_train] == -1
-    train = bunch.data[is_train & (bunch.target == 1)]
-    mean, deviation = train.mean(), train.std()
-    train, test = ((X - mean) / deviation for X in (train, bunch.data[~is_train]))
-    distances, _ = NearestNeighbors(n_neighbors=5).fit(train).kneighbors(test)
-    nearest = points(is_outlier, distances.mean(axis=1))["auroc"]
+    train, test, is_outlier = load()
+    nearest = points(is_outlier, nearest_five(train, test))["auroc"]
     ours = {
         name: spread([evaluate(p, train, test, is_outlier, seed) for seed in SEEDS])
         for name, p in OURS.items()
@@ -41,8 +34,7 @@ def heartbeats():
     restored = detector.fit(train).reconstruct(test[shown_])
     return {
         "protocol": "292 normal beats of the training part train, the 4,499 of the "
-        "other "
-        "part test; seeds 0 to 2, median (lowest to highest)",
+        "other part test; seeds 0 to 2, median (lowest to highest)",
         "source": "sequence to sequence is named (no figure)",
         "here": "AUROC, default score / reconstruction: "
         + "; ".join(
@@ -127,8 +119,7 @@ def maintenance():
         "classifier from "
         "rows 3,000-4,499 with labels, rows 4,500-6,666 test; seeds 0 to 2",
         "source": "stacked denoising and sparse autoencoders before a classifier, "
-        "cited "
-        "from papers on other machines",
+        "cited from papers on other machines",
         "here": "; ".join(
             f"{n}: AUROC {shown(of['auroc'])}, balanced accuracy {shown(of[figure])} %"
             for n, of in ours.items()

@@ -133,8 +133,7 @@ def make_sensor_outliers(
     if n_samples < 160 * n_spans:
         raise ValueError(
             f"n_samples must be at least 160 for each of the n_spans={n_spans}, so "
-            f"that "
-            f"they fit into its second half. Got {n_samples}."
+            f"that they fit into its second half. Got {n_samples}."
         )
     rng = generator_of(random_state)
     load = _load(n_samples, rng)
