@@ -1,3 +1,4 @@
+import gc
 import os
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import settings
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from skae import AutoencoderOutlierDetector
 
@@ -30,6 +32,10 @@ def pytest_configure(config):
     ``count_compilations`` counts it all the same. ``--cache-clear`` forgets them.
     """
     os.environ.setdefault("XLA_FLAGS", QUICK)
+    # Tracing makes so many objects that the search for cycles takes a sixth of the time.
+    gc.set_threshold(200_000, 20, 100)
+    # A core for each process of pytest-xdist: threads that wait for each other take it.
+    threadpool_limits(1)
     if hasattr(config, "cache"):
         # Also for the workers of pytest-xdist, which share what they compile.
         folder = config.cache.mkdir("jax")

@@ -405,7 +405,7 @@ def test_strength_of_the_prior_compiles_nothing(bottleneck, blobs, small):
     assert not counts
 
 
-@pytest.mark.parametrize("bottleneck", slow_but(("adversarial",), PRIORS))
+@pytest.mark.parametrize("bottleneck", slow_but(("variational",), PRIORS))
 def test_training_goes_on_where_it_ended(bottleneck, blobs, small):
     rows, _ = blobs
     detector = small(bottleneck=bottleneck, warm_start=True, max_iter=100).fit(rows)

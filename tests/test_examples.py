@@ -144,7 +144,14 @@ FOREIGN = {"keras", "mlflow", "pyod"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # Their searches, clusters and many fits take a while.
-LONG = {"migrate.md", "pictures.md", "scale.md", "thresholds.md", "user_guide.md"}
+LONG = {
+    "first_steps.md",
+    "migrate.md",
+    "pictures.md",
+    "scale.md",
+    "thresholds.md",
+    "user_guide.md",
+}
 
 
 def blocks(page):

@@ -11,7 +11,6 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.core import folds, training
-from tests.helpers import slow_but
 
 
 def run(code, **env):
@@ -24,16 +23,9 @@ def run(code, **env):
     ).stdout
 
 
-@pytest.mark.parametrize(
-    ("flags", "options"),
-    [
-        ("", {"xla_backend_optimization_level": 1}),
-        ("--xla_backend_optimization_level=2", {}),
-    ],
-)
-def test_a_level_of_optimisation_that_the_user_asks_for_stays(flags, options):
+def test_a_level_of_optimisation_that_the_user_asks_for_stays():
     code = "from skae.core.compilation import OPTIONS; print(OPTIONS)"
-    assert run(code, XLA_FLAGS=flags).strip() == str(options)
+    assert run(code, XLA_FLAGS="--xla_backend_optimization_level=2").strip() == "{}"
 
 
 def test_the_programs_that_users_have_round_a_row_alike_in_any_company():
@@ -41,6 +33,8 @@ def test_the_programs_that_users_have_round_a_row_alike_in_any_company():
     code = (
         "import numpy as np\n"
         "from skae import AutoencoderOutlierDetector\n"
+        "from skae.core.compilation import OPTIONS\n"
+        "assert OPTIONS == {'xla_backend_optimization_level': 1}\n"
         "rng = np.random.default_rng(0)\n"
         "rows = rng.normal(size=(700, 7))\n"
         "for score in ('combined', 'reconstruction'):\n"
@@ -89,9 +83,8 @@ def test_global_state_is_left_alone():
     )
 
 
-@pytest.mark.parametrize(
-    "score", slow_but(["reconstruction"], ["reconstruction", "learned"])
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("score", ["reconstruction", "learned"])
 def test_scores_are_the_same_in_every_process(score):
     code = (
         "import hashlib, numpy as np\n"

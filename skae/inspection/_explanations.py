@@ -106,7 +106,7 @@ def explain(
     >>> from skae.inspection import explain
     >>> X = load_wine(as_frame=True).data
     >>> detector = make_pipeline(
-    ...     StandardScaler(), AutoencoderOutlierDetector(random_state=0)
+    ...     StandardScaler(), AutoencoderOutlierDetector(max_iter=10, random_state=0)
     ... ).fit(X)
     >>> row = X.iloc[:1].assign(alcohol=20.0)
     >>> explain(detector, row, n_features=1)[0][0][0]
