@@ -32,7 +32,7 @@ def pytest_configure(config):
     ``count_compilations`` counts it all the same. ``--cache-clear`` forgets them.
     """
     os.environ.setdefault("XLA_FLAGS", QUICK)
-    # Tracing makes so many objects that the search for cycles takes a sixth of the time.
+    # Tracing makes many objects: the search for cycles takes a sixth of the time.
     gc.set_threshold(200_000, 20, 100)
     # A core for each process of pytest-xdist: threads that wait for each other take it.
     threadpool_limits(1)
