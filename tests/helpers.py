@@ -25,6 +25,9 @@ from skae.core.scores import SCORES
 from skae.io import load
 from skae.io._container import DIGEST, NO_DIGEST
 
+# Parameters of an IsolationForest that fits in a blink.
+SMALL_FOREST = {"n_estimators": 20, "random_state": 0}
+
 # Examples of a test that trains or scores with a network for each.
 FEW = settings(max_examples=15)
 

@@ -35,9 +35,7 @@ from skae import AutoencoderOutlierDetector
 from skae.io import TRUSTED_TYPES
 from skae.metrics import AlarmCost, outlier_f1_scorer
 from skae.model_selection import AlarmFilter, FalseAlarmRate, TunedThresholdDetector
-from tests.helpers import SMALL, slow_but
-
-SMALL_FOREST = {"n_estimators": 20, "random_state": 0}
+from tests.helpers import SMALL, SMALL_FOREST, slow_but
 
 
 def make_rows(seed, n=600):
@@ -163,6 +161,7 @@ def test_no_inlier_trains_both_stages(labelled, recording):
     )
 
 
+@pytest.mark.slow
 def test_the_seed_chooses_the_inliers_and_the_classifier(labelled, fresh):
     def scores(seed):
         second = AlarmFilter(IsolationForest(**SMALL_FOREST), random_state=seed)
@@ -297,7 +296,7 @@ def test_densities_that_are_zero_are_alarms(labelled):
         assert second.decision_function([[50.0, 0, 0]])[0] == -np.inf
 
 
-@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("make", slow_but([pd.DataFrame], [pd.DataFrame, pl.DataFrame]))
 def test_data_frames_and_names(make, labelled, small):
     X, y = labelled
     frame = make(dict(zip("abc", X.T, strict=True)))
@@ -422,7 +421,7 @@ class Deaf(ClassifierMixin, BaseEstimator):
     ],
 )
 def test_bad_parameters_are_refused(parameters, error, message, labelled):
-    second = AlarmFilter(**{"estimator": IsolationForest()} | parameters)
+    second = AlarmFilter(**{"estimator": IsolationForest(**SMALL_FOREST)} | parameters)
     with pytest.raises(error, match=message):
         second.fit(*labelled)
 
@@ -452,7 +451,7 @@ def test_a_classifier_that_only_predicts_may_decide(labelled):
 def test_bad_labels_are_refused(change, message, labelled):
     X, y = labelled
     with pytest.raises(ValueError, match=message):
-        AlarmFilter(IsolationForest()).fit(X, change(y))
+        AlarmFilter(IsolationForest(**SMALL_FOREST)).fit(X, change(y))
 
 
 class AnyLabels(AlarmFilter):
@@ -511,4 +510,4 @@ def test_the_grossest_rows_do_not_stop_the_others(small):
 
 def test_what_is_no_classifier_is_named(small):
     with pytest.raises(TypeError, match=r"must be a classifier\. Got Iso"):
-        AlarmFilter(small(), IsolationForest()).fit([[0.0], [1]], [1, -1])
+        AlarmFilter(small(), IsolationForest(**SMALL_FOREST)).fit([[0.0], [1]], [1, -1])

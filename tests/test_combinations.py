@@ -51,8 +51,8 @@ def with_every_value(rows):
         yield best
 
 
-# Those with most of the values are enough for each change; all pairs take minutes.
-QUICK = set(itertools.islice(with_every_value(ROWS), 3))
+# That with most of the values is enough for each change; all pairs take minutes.
+QUICK = {next(iter(with_every_value(ROWS)))}
 
 
 def test_every_pair_is_there():

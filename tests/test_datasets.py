@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 from skae import datasets
 from skae.datasets import _loaders
 from skae.metrics import outlier_roc_auc_scorer
+from tests.helpers import SMALL_FOREST
 
 COLUMNS = [*(f"V{i}" for i in range(1, 29)), "Amount"]
 
@@ -127,7 +128,7 @@ def test_dependence_outliers_are_usual_in_each_column_and_far_from_the_surface()
     assert (y == -1).sum() == 100
     alone = [
         outlier_roc_auc_scorer(
-            IsolationForest(random_state=0).fit(X[:, [j]]), X[:, [j]], y
+            IsolationForest(**SMALL_FOREST).fit(X[:, [j]]), X[:, [j]], y
         )
         for j in range(8)
     ]

@@ -44,7 +44,7 @@ def test_outliers_score_lower(score, breast_cancer):
     benign, malignant = breast_cancer
     # The threshold, for which five more networks would be trained, is not looked at.
     detector = AutoencoderOutlierDetector(
-        anomaly_score=score, validation_fraction=0.0, random_state=0
+        anomaly_score=score, max_iter=20, validation_fraction=0.0, random_state=0
     )
     detector.fit(benign[::2])
     assert auroc(detector, benign[1::2], malignant) > (

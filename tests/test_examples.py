@@ -45,6 +45,7 @@ def example(name, **options):
     return runpy.run_path(str(EXAMPLES / f"{name}.py"), **options)
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_finds_malignant_rows(capsys):
     example("own_network", run_name="__main__")
     share, _, rest = capsys.readouterr().out.partition("%")

@@ -35,6 +35,7 @@ def loss(detector, given, wanted):
     return np.square(detector.reconstruct(given) - wanted).mean()
 
 
+@pytest.mark.slow
 def test_l1_makes_codes_sparse(digits):
     train, test, _ = digits
     plain, sparse = (

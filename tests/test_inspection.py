@@ -42,7 +42,7 @@ from skae.inspection import (
 from skae.inspection._explanations import errors_by_column
 from skae.metrics import AlarmCost
 from skae.model_selection import AlarmFilter, TunedThresholdDetector
-from tests.helpers import slow_but
+from tests.helpers import SMALL_FOREST, slow_but
 
 NAMES = [f"{kind}_{i}" for kind in ("volume", "$heat$", "<script>") for i in range(2)]
 
@@ -182,7 +182,7 @@ def test_pictures_go_where_they_are_told(name, pipeline, labelled):
 
 @pytest.mark.parametrize("name", ["distribution", "alarm", "cost"])
 @pytest.mark.parametrize(
-    "detector", [IsolationForest(random_state=0), LocalOutlierFactor(novelty=True)]
+    "detector", [IsolationForest(**SMALL_FOREST), LocalOutlierFactor(novelty=True)]
 )
 def test_other_detectors_are_drawn_with_their_threshold(name, detector, labelled):
     X, y = labelled
@@ -198,7 +198,7 @@ def test_other_detectors_are_drawn_with_their_threshold(name, detector, labelled
 @pytest.mark.parametrize("name", ["bar", "map", "reconstruction", "loss"])
 def test_what_other_detectors_do_not_have_is_said(name, labelled):
     X, y = labelled
-    detector = make_pipeline(StandardScaler(), IsolationForest(random_state=0)).fit(X)
+    detector = make_pipeline(StandardScaler(), IsolationForest(**SMALL_FOREST)).fit(X)
     with pytest.raises(TypeError, match="Got IsolationForest"):
         DISPLAYS[name](detector, X, y)
 
@@ -480,7 +480,7 @@ def test_costs_of_thresholds_are_those_of_the_objective(pipeline, labelled):
 def test_the_curve_that_tuned_a_threshold_is_drawn(labelled):
     X, y = labelled
     tuned = TunedThresholdDetector(
-        IsolationForest(random_state=0), objective=AlarmCost(missed=5)
+        IsolationForest(**SMALL_FOREST), objective=AlarmCost(missed=5)
     ).fit(X, y)
     display = ThresholdCostDisplay.from_estimator(tuned)
     assert display.line_.get_ydata().min() == -tuned.best_score_
@@ -488,7 +488,7 @@ def test_the_curve_that_tuned_a_threshold_is_drawn(labelled):
     same = ThresholdCostDisplay.from_estimator(tuned, X, y)
     assert same.objective_name == display.objective_name
     with pytest.raises(ValueError, match="needs X and y"):
-        ThresholdCostDisplay.from_estimator(IsolationForest().fit(X))
+        ThresholdCostDisplay.from_estimator(IsolationForest(**SMALL_FOREST).fit(X))
 
 
 def only_f1(tn, fp, fn, tp):
@@ -687,7 +687,7 @@ def test_missing_cells_are_not_named(labelled, small):
     drawn(ReconstructionDisplay.from_estimator(detector, row))
 
 
-@pytest.mark.parametrize("score", ["reconstruction", "joint"])
+@pytest.mark.parametrize("score", slow_but(["joint"], ["reconstruction", "joint"]))
 def test_tampered_features_are_named(score, small):
     """Three of 30 features are shifted by 5 standard deviations of their residuals."""
     rng = np.random.default_rng(0)

@@ -569,13 +569,13 @@ print(kills)
 """
 
 
-@pytest.mark.parametrize("n_kills", [8, pytest.param(200, marks=pytest.mark.slow)])
-def test_killed_writers_leave_a_whole_file(n_kills, small, tmp_path):
+@pytest.mark.slow
+def test_killed_writers_leave_a_whole_file(small, tmp_path):
     import pickle
 
     X = np.random.default_rng(0).normal(size=(5000, 30))
     detectors = [small(max_iter=1, random_state=seed).fit(X) for seed in (0, 1)]
     (tmp_path / "detectors.pickle").write_bytes(pickle.dumps(detectors))
     (tmp_path / "killed").mkdir()
-    command = [sys.executable, "-c", KILLED, str(tmp_path), str(n_kills)]
-    assert int(subprocess.check_output(command, text=True)) >= n_kills
+    command = [sys.executable, "-c", KILLED, str(tmp_path), "200"]
+    assert int(subprocess.check_output(command, text=True)) >= 200

@@ -27,7 +27,7 @@ from skae.core.networks import ACTIVATIONS
 from skae.core.scores import SCORES
 from skae.io import to_onnx
 from skae.model_selection import TunedThresholdDetector
-from tests.helpers import slow_but
+from tests.helpers import SMALL_FOREST, slow_but
 
 
 def run(model, inputs):
@@ -276,7 +276,7 @@ def test_what_cannot_be_exported_is_named(blobs, small):
     with pytest.raises(NotFittedError):
         to_onnx(TunedThresholdDetector(small()), rows)
     with pytest.raises(TypeError, match="Got IsolationForest"):
-        to_onnx(TunedThresholdDetector(IsolationForest()).fit(rows), rows)
+        to_onnx(TunedThresholdDetector(IsolationForest(**SMALL_FOREST)).fit(rows), rows)
     middle = make_pipeline(small(), small()).fit(rows)
     with pytest.raises(ValueError, match="before the last step"):
         to_onnx(middle, rows)

@@ -29,6 +29,7 @@ from skae.metrics import (
     outlier_roc_auc_scorer,
 )
 from skae.model_selection import NoveltyKFold
+from tests.helpers import SMALL_FOREST
 
 SCORERS = {
     "roc_auc": outlier_roc_auc_scorer,
@@ -47,7 +48,7 @@ def labelled(blobs):
 @pytest.mark.parametrize(
     "detector",
     [
-        IsolationForest(random_state=0),
+        IsolationForest(**SMALL_FOREST),
         LocalOutlierFactor(novelty=True),
         OneClassSVM(nu=0.1),
         EllipticEnvelope(random_state=0),
@@ -72,7 +73,7 @@ def test_built_in_scorers_mislead_where_these_do_not():
     """The reason for the module: noise scores 0.98 with "f1", and 0.03 here."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(1000, 3)), np.r_[np.ones(980), -np.ones(20)]
-    detector = IsolationForest(contamination=0.02, random_state=0).fit(X)
+    detector = IsolationForest(contamination=0.02, **SMALL_FOREST).fit(X)
     results = cross_validate(detector, X, y, scoring="f1", cv=NoveltyKFold(3))
     assert results["test_score"].min() > 0.95
     results = cross_validate(
@@ -87,7 +88,7 @@ def test_built_in_scorers_mislead_where_these_do_not():
 )
 def test_other_labels_are_refused_with_the_way_to_convert(name, labels, labelled):
     X, _ = labelled
-    detector = IsolationForest(random_state=0).fit(X)
+    detector = IsolationForest(**SMALL_FOREST).fit(X)
     y = np.array(labels, dtype=object if isinstance(labels[0], str) else None)[
         np.arange(len(X)) % 2
     ]
@@ -99,7 +100,7 @@ def test_labels_may_be_floats_lists_and_series(labelled):
     import pandas as pd
 
     X, y = labelled
-    detector = IsolationForest(random_state=0).fit(X)
+    detector = IsolationForest(**SMALL_FOREST).fit(X)
     expected = outlier_roc_auc_scorer(detector, X, y)
     for labels in (y.astype(float), y.tolist(), pd.Series(y), y.astype(object)):
         assert outlier_roc_auc_scorer(detector, X, labels) == expected
@@ -108,7 +109,7 @@ def test_labels_may_be_floats_lists_and_series(labelled):
 def test_scorers_serve_searches_validation_and_importances(labelled):
     X, y = labelled
     search = GridSearchCV(
-        IsolationForest(random_state=0),
+        IsolationForest(**SMALL_FOREST),
         {"max_features": [1, 6]},
         scoring=SCORERS | {"cost": AlarmCost(missed=5)},
         refit="average_precision",
@@ -125,7 +126,10 @@ def test_scorers_serve_searches_validation_and_importances(labelled):
 def test_a_search_reports_refused_labels(labelled):
     X, y = labelled
     search = GridSearchCV(
-        IsolationForest(), {}, scoring=outlier_f1_scorer, error_score="raise"
+        IsolationForest(**SMALL_FOREST),
+        {},
+        scoring=outlier_f1_scorer,
+        error_score="raise",
     )
     with pytest.raises(ValueError, match=r"np\.where"):
         search.fit(X, (y == -1).astype(int))
@@ -133,7 +137,7 @@ def test_a_search_reports_refused_labels(labelled):
 
 def test_any_metric_makes_a_scorer(labelled):
     X, y = labelled
-    detector = IsolationForest(contamination=0.1, random_state=0).fit(X)
+    detector = IsolationForest(contamination=0.1, **SMALL_FOREST).fit(X)
     labels, decisions = detector.predict(X) == -1, detector.decision_function(X)
     scorer = make_outlier_scorer(fbeta_score, response_method="predict", beta=2)
     assert scorer(detector, X, y) == fbeta_score(y == -1, labels, beta=2)
@@ -167,12 +171,12 @@ def test_other_predictions_are_refused(labelled):
 def test_labels_are_needed(labelled):
     X, _ = labelled
     with pytest.raises(ValueError, match="y is needed"):
-        outlier_f1_scorer(IsolationForest().fit(X), X, None)
+        outlier_f1_scorer(IsolationForest(**SMALL_FOREST).fit(X), X, None)
 
 
 def test_sample_weight_reaches_the_metric(labelled):
     X, y = labelled
-    detector = IsolationForest(random_state=0).fit(X)
+    detector = IsolationForest(**SMALL_FOREST).fit(X)
     weight = np.random.default_rng(0).random(len(y))
     assert outlier_roc_auc_scorer(
         detector, X, y, sample_weight=weight
@@ -253,7 +257,7 @@ def test_costs_are_those_that_were_asked_for_and_stay():
 
 def test_the_cost_scores_a_detector(labelled):
     X, y = labelled
-    detector = IsolationForest(contamination=0.1, random_state=0).fit(X)
+    detector = IsolationForest(contamination=0.1, **SMALL_FOREST).fit(X)
     cost = AlarmCost(missed=5)
     assert cost(detector, X, y) == -cost.cost(y, detector.predict(X)) < 0
 

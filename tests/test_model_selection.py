@@ -45,7 +45,7 @@ from skae.model_selection import (
     TunedThresholdDetector,
     _objectives,
 )
-from tests.helpers import SMALL, slow_but
+from tests.helpers import SMALL, SMALL_FOREST
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ def test_bad_objectives_are_refused(make, message):
 @pytest.mark.parametrize(
     "estimator",
     [
-        IsolationForest(random_state=0),
+        IsolationForest(**SMALL_FOREST),
         LocalOutlierFactor(novelty=True),
         OneClassSVM(nu=0.1),
         EllipticEnvelope(random_state=0),
@@ -496,7 +496,7 @@ def test_all_inliers_suffice_for_a_false_alarm_rate(labelled):
     X = X[y == 1]
     for cv in (None, 0.4):
         detector = TunedThresholdDetector(
-            IsolationForest(random_state=0), objective=FalseAlarmRate(0.1), cv=cv
+            IsolationForest(**SMALL_FOREST), objective=FalseAlarmRate(0.1), cv=cv
         ).fit(X[:200], np.ones(200))
         assert 0.02 < (detector.predict(X[200:]) == -1).mean() < 0.25
     with pytest.raises(ValueError, match="at least one outlier"):
@@ -505,14 +505,15 @@ def test_all_inliers_suffice_for_a_false_alarm_rate(labelled):
 
 def test_splits_run_in_parallel_with_the_same_result(labelled):
     X, y = labelled
-    detector = TunedThresholdDetector(IsolationForest(random_state=0))
+    detector = TunedThresholdDetector(IsolationForest(**SMALL_FOREST))
     offsets = [detector.fit(X, y).offset_]
     with joblib.parallel_config(backend="threading"):
         offsets.append(detector.set_params(n_jobs=2).fit(X, y).offset_)
     assert offsets[0] == offsets[1]
 
 
-@pytest.mark.parametrize("n_jobs", slow_but([2], [1, 2]))
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
 def test_progress_bars_show_every_training(n_jobs, labelled, small, capsys):
     X, y = labelled
     detector = TunedThresholdDetector(small(), cv=2, n_jobs=n_jobs)
@@ -556,7 +557,7 @@ def test_data_frames_and_names(labelled):
 
     X, y = labelled
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
-    detector = TunedThresholdDetector(IsolationForest(random_state=0), cv=2)
+    detector = TunedThresholdDetector(IsolationForest(**SMALL_FOREST), cv=2)
     detector.fit(frame, pd.Series(y, index=frame.index[::-1]))
     assert detector.feature_names_in_.tolist() == ["a", "b", "c"]
     assert detector.predict(frame).shape == (400,)
@@ -565,7 +566,7 @@ def test_data_frames_and_names(labelled):
 
 def test_fit_predict_uses_labels(labelled):
     X, y = labelled
-    detector = TunedThresholdDetector(IsolationForest(random_state=0))
+    detector = TunedThresholdDetector(IsolationForest(**SMALL_FOREST))
     np.testing.assert_array_equal(
         detector.fit_predict(X, y), clone(detector).fit(X, y).predict(X)
     )
@@ -605,7 +606,9 @@ def test_copies_predict_the_same(labelled, small):
 )
 def test_bad_parameters_are_refused(parameters, error, message, labelled):
     X, y = labelled
-    detector = TunedThresholdDetector(**{"estimator": IsolationForest()} | parameters)
+    detector = TunedThresholdDetector(
+        **{"estimator": IsolationForest(**SMALL_FOREST)} | parameters
+    )
     with pytest.raises(error, match=message):
         detector.fit(X, y)
 
@@ -622,7 +625,7 @@ def test_bad_parameters_are_refused(parameters, error, message, labelled):
 )
 def test_bad_labels_are_refused(change, message, labelled):
     with pytest.raises(ValueError, match=message):
-        TunedThresholdDetector(IsolationForest()).fit(*change(*labelled))
+        TunedThresholdDetector(IsolationForest(**SMALL_FOREST)).fit(*change(*labelled))
 
 
 class BinaryLabels(TunedThresholdDetector):

@@ -7,7 +7,7 @@ import pytest
 
 from skae.core import networks, penalties
 from skae.core.config import NetworkConfig
-from tests.helpers import hyperparameters, slow_but
+from tests.helpers import hyperparameters
 
 
 def terms(width=4, latent=3, n_rows=7, activation="sigmoid", seed=0):
@@ -123,11 +123,8 @@ def sizes(detector, rows):
     }
 
 
-# One of the weights, one of the codes, and those that are like no other.
-@pytest.mark.parametrize(
-    "name",
-    slow_but(("sparsity", "contraction"), penalties.PENALTIES),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", penalties.PENALTIES)
 def test_penalties_do_their_work(name, blobs, small):
     rows, _ = blobs
     strength, others = WORK[name]

@@ -32,6 +32,7 @@ def run(tmp_path, code=CODE, **variables):
     ).stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of Linux")
 def test_programs_are_kept_apart_for_each_set_of_options(tmp_path):
     folder = run(tmp_path)

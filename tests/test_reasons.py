@@ -75,6 +75,7 @@ def test_numbers_behind_a_logarithm_are_in_their_units(pipeline):
     assert 1 < float(of_row[0].expected.removeprefix("about ")) < 200
 
 
+@pytest.mark.slow
 def test_degrees_are_those_of_cells_that_nobody_sees():
     """Noise is copied well, so what a network sees of it is no measure of it."""
     X = np.random.default_rng(0).normal(size=(500, 3))

@@ -36,6 +36,7 @@ def test_peers_fit_and_score_every_row(name):
     assert np.shape(peer.score(X)) == (50,)
 
 
+@pytest.mark.slow
 def test_ours_and_the_bare_loop_learn_the_same_amount():
     scenario = replace(SMALL, n_rows=3_000, hidden=(32,), latent=16, epochs=20)
     X = scenario.rows()

@@ -11,6 +11,7 @@ from sklearn.svm import OneClassSVM
 from skae import AutoencoderOutlierDetector
 from skae.model_selection import TunedThresholdDetector
 from skae.testing import OUTLIER_DETECTOR_CHECKS, check_outlier_detector
+from tests.helpers import SMALL_FOREST
 
 SMALL = AutoencoderOutlierDetector(
     hidden_layer_sizes=(32,), latent_dim=16, max_iter=60, random_state=0
@@ -24,8 +25,8 @@ SMALL = AutoencoderOutlierDetector(
         pytest.param(AutoencoderOutlierDetector(), marks=pytest.mark.slow),
         make_pipeline(StandardScaler(), SMALL),
         TunedThresholdDetector(SMALL),
-        make_pipeline(StandardScaler(), IsolationForest(random_state=0)),
-        IsolationForest(random_state=0),
+        make_pipeline(StandardScaler(), IsolationForest(**SMALL_FOREST)),
+        IsolationForest(**SMALL_FOREST),
         LocalOutlierFactor(novelty=True),
         OneClassSVM(nu=0.05),
         EllipticEnvelope(random_state=0),
