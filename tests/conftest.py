@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from skae import AutoencoderOutlierDetector
+from skae.core import compilation
 
 # The first example of a shape pays its compilation, so no deadline makes sense.
 settings.register_profile("skae", deadline=None, max_examples=50, derandomize=True)
@@ -42,6 +43,13 @@ def pytest_configure(config):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+@pytest.fixture(autouse=True)
+def _room_for_programs():
+    """Make room between tests, not in the middle of one that counts compilations."""
+    if len(compilation._kinds) > compilation.MAX_KINDS * 0.8:
+        compilation.forget()
 
 
 @pytest.fixture(scope="session")

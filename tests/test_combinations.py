@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from skae import AutoencoderOutlierDetector
-from skae.core import compilation
 from skae.io import load, save
 from skae.testing import count_compilations
 from tests.helpers import AXES, made_to_fit, slow_but
@@ -72,9 +71,6 @@ def test_pairs_of_values(number, tmp_path):
     detector = AutoencoderOutlierDetector(
         max_iter=2, random_state=0, **made_to_fit(ROWS[number])
     )
-    # So that there is room for both fits.
-    if len(compilation._kinds) > compilation.MAX_KINDS / 2:
-        compilation.forget()
     with count_compilations() as counts:
         detector.fit(X).fit(X * 0.9)
     assert counts["train_chunk"] <= 1

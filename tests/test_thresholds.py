@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 from skae import thresholds
 
 score_lists = hnp.arrays(
-    np.float64, st.integers(2, 200), elements=st.floats(-1e6, 1e6), unique=True
+    np.float64, st.integers(2, 100), elements=st.floats(-1e6, 1e6), unique=True
 )
 
 
