@@ -90,6 +90,7 @@ def test_moved_images_keep_their_pixels():
     assert len(np.unique(got, axis=0)) == 25
 
 
+@pytest.mark.slow
 def test_untrained_networks_have_other_weights_of_the_same_shapes(digits):
     fine_tuning = example("fine_tuning")
     module = AutoencoderOutlierDetector(max_iter=1).fit(digits[0]).to_module()

@@ -49,6 +49,7 @@ def test_a_folder_of_the_users_own_stays(tmp_path):
     assert not (tmp_path / "caches").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of Linux")
 def test_without_a_folder_programs_are_compiled(tmp_path):
     (tmp_path / "caches").write_text("a file")

@@ -133,12 +133,9 @@ def test_reconstruction_score_is_the_mean_squared_residual(blobs, small):
     np.testing.assert_allclose(-errors.mean(axis=1), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("n_features", slow_but([33], [1, 7, 33]))
 @FEW
-@given(
-    n_features=st.sampled_from([1, 7, 33]),
-    n_rows=st.integers(1, 1200),
-    data=st.data(),
-)
+@given(n_rows=st.integers(1, 1200), data=st.data())
 def test_scores_are_bit_equal_alone_in_any_batch_and_order(n_features, n_rows, data):
     detector = bit_detector(n_features)
     X = np.random.default_rng(n_rows).normal(size=(n_rows, n_features)) * 3

@@ -28,7 +28,7 @@ def test_scenarios_name_peers_that_exist():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", slow_but(set(HERE) - {"skae-default"}, HERE))
 def test_peers_fit_and_score_every_row(name):
     peer = PEERS[name]()
     worker.task(peer, SMALL)()
