@@ -45,6 +45,7 @@ def _trained_in_a_blink(request, monkeypatch):
             hidden_layer_sizes=(16,),
             latent_dim=4,
             max_iter=20,
+            corruption=None,
             anomaly_score="reconstruction",
         )
         for module in (score, detectors):
