@@ -1,7 +1,7 @@
 """Whether a table in partitions is learnt as well as in one piece.
 
     SKAE_DATA=DIR python -m benchmarks.quality.partitions --out FILE.json
-    ... --seeds 10 11 --sets 10_cover unsw_nb15 --numbers 16 \
+    ... --seeds 10 --sets 10_cover unsw_nb15 --numbers 8 \
         --steps 20 50 200 1000 --out STEPS.json
 
 Setting S2 of ``benchmarks.quality.adbench`` on four sets, with the defaults. The rows

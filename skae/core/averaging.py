@@ -19,9 +19,10 @@ from skae.core.config import Features, Hyperparameters, Plan
 from skae.core.course import TrainingState
 from skae.core.fitting import Trained, length, start, to_numpy
 
-# Steps of a round at least, where nobody says how many: more may lose detection, fewer
-# take time. But few rows are not learnt by heart between two rounds.
-MIN_ROUND_STEPS = 50
+# Steps of a round, where nobody says how many: more lose detection, above all where
+# parts differ (docs/scale.md); fewer take time, and read more rows than they train on.
+# But few rows are not learnt by heart between two rounds.
+MIN_ROUND_STEPS, MAX_ROUND_STEPS = 50, 200
 MAX_ROUND_EPOCHS = 8
 
 
@@ -61,14 +62,14 @@ class Sum(NamedTuple):
 def schedule(plan: Plan, n_rows: int, n_all: int, per_round: int | None) -> Schedule:
     """Plan rounds for parts of at most so many of all rows.
 
-    None: of an epoch each, so that what is read is used, or of some if they are short.
+    None: of an epoch each, of some if they are short, or of a part of a long one.
     """
     height, epochs, hyper = length(plan, n_rows, n_all, continues=False)
     per_epoch = batching.steps_per_epoch(n_rows, height)
     n_steps = epochs * per_epoch
     if per_round is None:
         some = min(MIN_ROUND_STEPS, MAX_ROUND_EPOCHS * per_epoch)
-        per_round = max(per_epoch, some)
+        per_round = min(max(per_epoch, some), MAX_ROUND_STEPS)
     return Schedule(n_rows, height, n_steps, min(per_round, n_steps), hyper)
 
 

@@ -36,8 +36,8 @@ class DaskAutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEst
     ----------
     local_steps : int or "auto", default="auto"
         Steps that the largest partition trains in each round, others in proportion to
-        their rows. "auto": an epoch, or some epochs of few steps: up to 50 steps or 8
-        epochs.
+        their rows. "auto": an epoch, but at least 50 steps (or 8 epochs) and at most
+        200: more steps lose detection, above all where partitions differ.
     client : distributed.Client, default=None
         Where to compute. None: Dask's own choice, which is the current client if there
         is one. It is no parameter: clones use the default.
