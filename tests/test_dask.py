@@ -31,6 +31,7 @@ pytest.importorskip("distributed")
 import dask.array as da  # noqa: E402
 import dask.dataframe as dd  # noqa: E402
 import pandas as pd  # noqa: E402
+from distributed.core import Status  # noqa: E402
 
 from skae.dask import DaskAutoencoderOutlierDetector, _tasks  # noqa: E402
 
@@ -422,8 +423,13 @@ def test_lost_workers_change_nothing():
             while left[0] and not ends.wait(rng.uniform(3, 8)):
                 # One that dies while it starts is given up by its nanny for good.
                 known = processes.scheduler.workers
-                nannies = processes.workers.values()
-                pids = [nanny.pid for nanny in nannies if nanny.worker_address in known]
+                pids = [
+                    nanny.pid
+                    for nanny in processes.workers.values()
+                    if nanny.worker_address in known
+                    and nanny.process is not None
+                    and nanny.process.status == Status.running
+                ]
                 if pids:
                     os.kill(pids[rng.integers(len(pids))], signal.SIGKILL)
                     left[0] -= 1
