@@ -188,7 +188,11 @@ class Column(OneClassSVM):
         ("f1", f1_score),
         ("balanced_accuracy", balanced_accuracy_score),
         (FBeta(2), lambda y, p: fbeta_score(y, p, beta=2)),
-        (FBeta(0.5), lambda y, p: fbeta_score(y, p, beta=0.5)),
+        pytest.param(
+            FBeta(0.5),
+            lambda y, p: fbeta_score(y, p, beta=0.5),
+            marks=pytest.mark.slow,
+        ),
         (
             lambda tn, fp, fn, tp: tp - 2 * fp,
             lambda y, p: (p & y).sum() - 2 * (p & ~y).sum(),

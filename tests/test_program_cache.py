@@ -115,6 +115,7 @@ def test_processes_may_fill_a_folder_at_the_same_time(tmp_path):
     assert {fitted_hash(tmp_path, "-W", "error")} == found
 
 
+@pytest.mark.slow
 def test_importing_keeps_nothing(tmp_path):
     code = (
         "import skae.core.program_cache, jax\n"

@@ -108,6 +108,7 @@ def test_columns_in_another_order_are_known_by_name(pipeline):
     assert swapped == reasons(pipeline, row)[0]
 
 
+@pytest.mark.slow
 def test_arrays_and_what_is_made_of_several_columns_have_reasons():
     rng = np.random.default_rng(0)
     X = rng.normal(50, 5, size=(200, 1)) * [[1, 2, 3]] + rng.normal(size=(200, 3))

@@ -285,6 +285,7 @@ def test_explanations_of_what_never_varies_are_finite(small):
         assert np.isfinite([part for _, part in reasons]).all()
 
 
+@pytest.mark.slow
 def test_a_few_unnoticed_outliers_do_not_ruin_the_default(rng):
     rows, outliers = rng.normal(size=(500, 6)), rng.normal(size=(25, 6)) + 5
     detector = AutoencoderOutlierDetector(random_state=0)

@@ -609,6 +609,7 @@ def test_values_that_training_did_not_know_are_named(capsys):
     assert lost + "'lots' in row 1" in out
 
 
+@pytest.mark.slow
 def test_unknown_categories_are_more_abnormal(default_network):
     rng = np.random.default_rng(0)
     old = pd.DataFrame({"kind": rng.choice(["a", "b"], 300), "x": rng.normal(size=300)})
