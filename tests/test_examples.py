@@ -75,7 +75,8 @@ def test_fine_tuning_learns_labels_and_leaves_the_detector_alone(digits):
         model = fine_tuning["fine_tune"](network, X[:50], y[:50], X, weight=1.0)
         logits = model(jnp.asarray(X[1200:], jnp.float32))
         found[name] = np.mean(logits.argmax(axis=1) == y[1200:])
-    assert found["tuned"] > found["scratch"] - 0.02
+    # Two standard errors of shares of so many rows.
+    assert found["tuned"] > found["scratch"] - 0.035
     assert found["tuned"] > 0.6
     np.testing.assert_array_equal(detector.transform(X[:5]), before)
 
