@@ -9,7 +9,6 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from skae import AutoencoderOutlierDetector
-from skae.core import compilation
 
 # The first example of a shape pays its compilation, so no deadline makes sense.
 settings.register_profile("skae", deadline=None, max_examples=50, derandomize=True)
@@ -48,6 +47,9 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def _room_for_programs():
     """Make room between tests, not in the middle of one that counts compilations."""
+    # Here, since it looks for the flags above when it is imported.
+    from skae.core import compilation
+
     if len(compilation._kinds) > compilation.MAX_KINDS * 0.8:
         compilation.forget()
 

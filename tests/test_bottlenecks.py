@@ -296,6 +296,7 @@ def test_adversarial_codes_match_their_prior_at_little_cost(digits):
         ).fit(digits)
         residual = digits - detector.reconstruct(digits)
         errors[bottleneck] = np.square(residual).mean()
+    # 1.07 to 1.20 with seeds 0 to 3.
     assert errors["adversarial"] < 1.25 * errors["plain"]
     codes = detector.transform(digits)
     prior = np.random.default_rng(0).normal(size=codes.shape)

@@ -21,10 +21,10 @@ from tests.test_penalties import relative_entropy
 
 # What a long search has found, since mended.
 FOUND = slow_but([2992], [2071, 2380, 2992, 3000, 3068, 3295, 3877])
-QUICK = slow_but([1], range(5))
+SAMPLE = slow_but([1], range(5))
 
 
-@pytest.mark.parametrize("seed", QUICK)
+@pytest.mark.parametrize("seed", SAMPLE)
 def test_the_laws_hold_in_a_sample(seed):
     assert check(draw(seed))[1] == []
 
