@@ -241,8 +241,8 @@ def test_what_cannot_be_is_refused_by_name():
         fitted(in_chunks(X)[:, 0])
     with pytest.raises(ValueError, match=r"warm_start.*Dask"):
         fitted(in_chunks(X), warm_start=True)
-    for value in (0, 1.5, "all"):
-        with pytest.raises(ValueError, match=r"local_steps.*int in the range"):
+    for value, wanted in ((0, "an int"), (1.5, "an int"), ("all", "'auto' or an int")):
+        with pytest.raises(ValueError, match=f"local_steps.* be {wanted} in the range"):
             fitted(in_chunks(X), local_steps=value)
     with pytest.raises(ValueError, match=r"latent_dim.*Got -1"):
         fitted(in_chunks(X), latent_dim=-1)

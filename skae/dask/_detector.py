@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import AutoencoderOutlierDetector
 from skae._callbacks import CallbackSupportMixin, with_callbacks
-from skae._ranges import Int
+from skae._ranges import Int, OrAuto
 from skae._validation import check_range, refused
 from skae.dask import _partitions
 
@@ -67,7 +67,7 @@ class DaskAutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEst
     array([ 1, -1])
     """
 
-    _ranges: ClassVar[dict[str, Int]] = {"local_steps": Int("[1, inf)")}
+    _ranges: ClassVar[dict[str, OrAuto]] = {"local_steps": OrAuto(Int("[1, inf)"))}
 
     def __init__(
         self, *, local_steps: int | str = "auto", client: Any = None, **parameters: Any
@@ -116,10 +116,7 @@ class DaskAutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEst
         owner = type(self).__name__
         if self.warm_start:
             raise refused("warm_start", "False on Dask collections", True, owner)
-        if self.local_steps != "auto":
-            check_range(
-                "local_steps", self.local_steps, self._ranges["local_steps"], owner
-            )
+        check_range("local_steps", self.local_steps, self._ranges["local_steps"], owner)
         if not (self.client is None or hasattr(self.client, "compute")):
             raise TypeError(
                 f"client must be a distributed.Client or None. Got {self.client!r}."
