@@ -12,7 +12,7 @@ def test_distance_is_that_to_the_nearest_row(n_rows, n_features):
     rows = rng.normal(size=(n_rows, n_features)).astype(np.float32)
     queries = rng.normal(size=(5, n_features)).astype(np.float32)
     queries[:1] = rows[:1]
-    found = memory.distance(queries, *memory.padded(rows))
+    found = memory.distance(queries, memory.in_chunks(rows))
     expected = cdist(queries, rows).min(axis=1) / np.sqrt(n_features)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
     assert found[0] == 0
@@ -22,14 +22,14 @@ def test_of_many_rows_the_nearest_is_found():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(memory.MAX_ROWS, 6)).astype(np.float32)
     queries = rng.normal(size=(300, 6)).astype(np.float32)
-    found = memory.distance(queries, *memory.padded(rows))
+    found = memory.distance(queries, memory.in_chunks(rows))
     expected = cdist(queries, rows).min(axis=1) / np.sqrt(6)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_small_distances_keep_their_digits_far_from_the_origin():
     rows = np.array([[1000.0, 1000.0], [-1000.0, 0.0]], np.float32)
-    found = memory.distance(rows + np.float32(0.01), *memory.padded(rows))
+    found = memory.distance(rows + np.float32(0.01), memory.in_chunks(rows))
     np.testing.assert_allclose(found, 0.01, rtol=1e-2)
 
 
@@ -58,7 +58,7 @@ def test_of_incomplete_rows_the_observed_cells_are_near():
 
     total, mean = squares(queries, rows)
     expected = np.sqrt(mean[np.arange(60), total.argmin(axis=1)])
-    found = memory.distance(queries, *memory.padded(rows), observed)
+    found = memory.distance(queries, memory.in_chunks(rows), observed)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     total, mean = squares(rows, rows)
     np.fill_diagonal(total, np.inf)
@@ -84,5 +84,8 @@ def test_the_shape_does_not_follow_the_number_of_rows(n_features):
     assert capacity * n_features <= max(memory.MAX_FLOATS, 2 * n_features)
     if n_features <= 2000:
         for n_rows in (2, capacity):
-            rows, norms = memory.padded(np.ones((n_rows, n_features), np.float32))
-            assert rows.shape == (capacity, n_features) and norms.shape == (capacity,)
+            kept = memory.in_chunks(np.ones((n_rows, n_features), np.float32))
+            n_chunks, height = kept["norms"].shape
+            assert kept["memory"].shape == (n_chunks, height, n_features)
+            assert capacity <= n_chunks * height < capacity + height
+            assert kept["n_chunks"] == -(-n_rows // height)

@@ -156,7 +156,7 @@ def test_the_nearest_row_is_sought_among_the_observed_features(n_rows):
     # scikit-learn counts a missing cell like the mean of the others.
     expected = nan_euclidean_distances(queries, remembered).min(axis=1) / np.sqrt(6)
     found = memory.distance(
-        np.nan_to_num(queries), *memory.padded(remembered), ~np.isnan(queries)
+        np.nan_to_num(queries), memory.in_chunks(remembered), ~np.isnan(queries)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     observed = rng.random(remembered.shape) < 0.7

@@ -119,7 +119,9 @@ def test_a_ball_holds_its_rows_and_ends_the_way_of_others(trained, far):
     assert all(np.isfinite(value).all() for value in around.values())
     assert (around["scale"] > 0).all()
     others = np.clip(trained[::-1] * np.float32(far), -LARGEST, LARGEST)
-    projected = np.asarray(ball.project(others, around), float)
+    projected = np.asarray(
+        ball.project(others, ball.distance(others, around), around), float
+    )
     assert np.isfinite(projected).all()
     units = (projected - around["center"]) / around["scale"]
     # JAX takes what is below float32's normal numbers for 0.

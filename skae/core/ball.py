@@ -16,22 +16,22 @@ from skae.core.gaussian import TINY, Statistics, root_mean_square
 
 NAMES = ("center", "scale", "radius")
 
-# Numbers that the ball is measured from at a time: in the processor's cache, four times
-# as fast as all at once.
-BALL_FLOATS = 2**17
-
 
 def part(statistics: Statistics) -> Statistics:
     """Return the ball among other statistics."""
     return {name: statistics[name] for name in NAMES}
 
 
-def project(x: Array, statistics: Statistics) -> Array:
+def distance(x: Array, statistics: Statistics) -> Array:
+    """Distance of rows from the centre, in training deviations."""
+    return root_mean_square(standardised(x, statistics))
+
+
+def project(x: Array, distance: Array, statistics: Statistics) -> Array:
     """Pull rows outside the ball of the training rows onto its surface."""
-    offset = x - statistics["center"]
-    distance = root_mean_square(offset / statistics["scale"])[:, None]
-    radius = statistics["radius"]
-    shrunk = statistics["center"] + offset * (radius / jnp.maximum(distance, TINY))
+    center, radius = statistics["center"], statistics["radius"]
+    distance = distance[:, None]
+    shrunk = center + (x - center) * (radius / jnp.maximum(distance, TINY))
     return jnp.where(distance <= radius, x, shrunk)
 
 
@@ -48,13 +48,17 @@ def fit(X: np.ndarray, weight: np.ndarray) -> Statistics:
     if batching.has_missing(X):
         return _ball_of_observed(X, weight)
     share = weight / weight.sum()
-    height = max(1, BALL_FLOATS // X.shape[1])
-    blocks = [slice(start, start + height) for start in range(0, len(X), height)]
-    center = sum(share[part] @ X[part].astype(np.float64) for part in blocks)
-    scale = np.sqrt(sum(share[part] @ np.square(X[part] - center) for part in blocks))
+
+    def squared(part: slice) -> np.ndarray:
+        difference = X[part] - center
+        return np.asarray(np.square(difference, out=difference))
+
+    parts = batching.cached_parts(*X.shape)
+    center = sum(share[part] @ X[part].astype(np.float64) for part in parts)
+    scale = np.sqrt(sum(share[part] @ squared(part) for part in parts))
     scale = _unit(scale, center)
     precision = 1 / (np.square(scale) * X.shape[1])
-    farthest = max((np.square(X[part] - center) @ precision).max() for part in blocks)
+    farthest = max((squared(part) @ precision).max() for part in parts)
     return _as_ball(center, scale, farthest)
 
 

@@ -12,6 +12,10 @@ import numpy as np
 # smallest scale that is divided by (1e-12) stay inside float32's range.
 LARGEST = 1e25
 
+# Numbers that are measured at a time: in the processor's cache, four times as fast as
+# all of a table at once.
+CACHED_FLOATS = 2**16
+
 CHUNK_FLOATS = 2**17
 MAX_CHUNK_STEPS = 256
 MIN_HEIGHT = 128
@@ -109,6 +113,12 @@ def blocks(X: Any, height: int) -> Iterator[np.ndarray]:
         yield take(X, slice(start, start + height))
 
 
+def cached_parts(n_rows: int, width: int) -> list[slice]:
+    """Consecutive rows that fit into the processor's cache together."""
+    height = max(1, CACHED_FLOATS // width)
+    return [slice(start, start + height) for start in range(0, n_rows, height)]
+
+
 def row_numbers(n_rows: int) -> np.ndarray:
     """0 to ``n_rows`` - 1 in four bytes each where they fit."""
     return np.arange(n_rows, dtype=np.int32 if n_rows < 2**31 else np.int64)
@@ -174,7 +184,7 @@ def batch_starts(n_rows: int, batch_size: int) -> np.ndarray:
 
 def chunks(
     rows: Rows, order: np.ndarray, batch_size: int, n_epochs: int = 1
-) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.uint32]]:
     """Batches in the given order, that of all epochs, as chunks of one fixed shape.
 
     Yields
@@ -182,7 +192,7 @@ def chunks(
     x : float32 ndarray of shape (steps, batch_size, n_features)
     weight : float32 ndarray of shape (steps, batch_size)
         0 for padding rows.
-    n_used : int
+    n_used : uint32
         How many of the steps hold rows.
     """
     n_features = rows.X.shape[1]
@@ -194,7 +204,7 @@ def chunks(
     for first in range(0, len(starts) - 1, n_steps):
         bounds = starts[first : first + n_steps + 1]
         dealt = order[bounds[0] : bounds[-1]]
-        n_used = len(bounds) - 1
+        n_used = np.uint32(len(bounds) - 1)
         real = np.arange(batch_size) < np.diff(bounds)[:, None]
         # Padding repeats row 0, at weight 0.
         chosen = np.zeros((n_used, batch_size), order.dtype)

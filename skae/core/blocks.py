@@ -15,7 +15,7 @@ from jax import Array
 from skae.core import ball
 from skae.core.compilation import OPTIONS, bounded
 from skae.core.config import NetworkConfig
-from skae.core.gaussian import Statistics
+from skae.core.gaussian import Statistics, in_observed
 from skae.core.networks import bind
 
 
@@ -33,9 +33,20 @@ class Block:
     network: Any
 
     @cached_property
+    def distance(self) -> Array:
+        """Distance of rows from the centre of the ball, in training deviations."""
+        return ball.distance(self.x, self.ball)
+
+    @cached_property
     def inside(self) -> Array:
         """Rows, those outside the ball pulled onto its surface."""
-        return ball.project(self.x, self.ball)
+        return ball.project(self.x, self.distance, self.ball)
+
+    @property
+    def beyond(self) -> Array:
+        """Length of :attr:`units_away`: root of the mean square of observed cells."""
+        length = jnp.maximum(self.distance - self.ball["radius"], 0.0)
+        return length if self.observed is None else length * in_observed(self.observed)
 
     @property
     def away(self) -> Array:
@@ -129,9 +140,10 @@ def _map_blocks(
     out = jnp.zeros((blocks.shape[0], *result.shape), result.dtype)
 
     def fill(i: Array, out: Array) -> Array:
-        return out.at[i].set(measured(blocks[i]))
+        return jax.lax.dynamic_update_index_in_dim(out, measured(blocks[i]), i, 0)
 
-    return jax.lax.fori_loop(0, n_used, fill, out)
+    # An unsigned number needs no look whether it counts from the end.
+    return jax.lax.fori_loop(jnp.uint32(0), n_used, fill, out)
 
 
 def _compiled(options: dict[str, Any]) -> Any:

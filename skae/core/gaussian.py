@@ -5,6 +5,7 @@ any values in place of the missing ones would give, which is that of the margina
 Gaussian of the observed features.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -50,12 +51,24 @@ def root_mean_square(x: Array, observed: Array | None = None) -> Array:
 
     The mean is that of the observed cells, where they are given.
     """
+    return root_mean_squares(x, observed=observed)
+
+
+def root_mean_squares(*parts: Array, observed: Array | None = None) -> Array:
+    """Root of the summed mean squares of arrays of one shape, as above."""
     if observed is not None:
-        n_observed = jnp.sum(observed, axis=-1, dtype=x.dtype)
-        x = jnp.where(observed, x, 0.0)
-        return root_mean_square(x) * jnp.sqrt(x.shape[-1] / n_observed)
-    largest = jnp.maximum(jnp.max(jnp.abs(x), axis=-1, keepdims=True), LEAST)
-    return largest[..., 0] * jnp.sqrt(jnp.mean(jnp.square(x / largest), axis=-1))
+        parts = tuple(jnp.where(observed, x, 0.0) for x in parts)
+        return root_mean_squares(*parts) * in_observed(observed)
+    largest = functools.reduce(jnp.maximum, map(jnp.abs, parts))
+    largest = jnp.maximum(jnp.max(largest, axis=-1, keepdims=True), LEAST)
+    squares = sum(jnp.square(x / largest) for x in parts)
+    return largest[..., 0] * jnp.sqrt(jnp.mean(squares, axis=-1))
+
+
+def in_observed(observed: Array) -> Array:
+    """Root of the share of all cells in the observed ones, of each row."""
+    n_observed = jnp.sum(observed, axis=-1, dtype=jnp.float32)
+    return jnp.sqrt(observed.shape[-1] / n_observed)
 
 
 def n_rows(width: int) -> int:

@@ -93,7 +93,7 @@ class _Program:
             result = COMPILED[self.is_light](
                 *self.arrays,
                 blocks.reshape(self.n_blocks, self.height, width),
-                -(-n_rows // self.height),
+                np.uint32(-(-n_rows // self.height)),
                 measure=self.measure,
                 network=self.network,
                 is_masked=is_masked,

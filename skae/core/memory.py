@@ -3,16 +3,21 @@
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from skae.core.gaussian import root_mean_square
+from skae.core.gaussian import Statistics, root_mean_square
 
 MAX_ROWS = 4096
 MAX_FLOATS = 2**22
 BLOCK_ROWS = 512
 GROUP = 64
+
+# Rows whose distances are computed at a time. What is known of them stays in the
+# processor's cache, and few rows cost less than as many as could be remembered.
+CHUNK_ROWS = 512
 
 
 def capacity(n_features: int) -> int:
@@ -21,42 +26,55 @@ def capacity(n_features: int) -> int:
     return n_rows - n_rows % GROUP if n_rows > GROUP else n_rows
 
 
-def padded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows filled up to the capacity, and half their squared norms.
+def in_chunks(rows: np.ndarray) -> Statistics:
+    """Rows in chunks of one height, half their squared norms, and the chunks in use.
 
-    The shape then does not depend on the number of training rows. Padding has an
-    infinite norm, so it is never nearest.
+    The shapes do not depend on the number of rows. Where there are fewer, the first
+    one is there again, which changes no distance.
     """
-    missing = capacity(rows.shape[1]) - len(rows)
-    half_norms = np.square(rows).sum(axis=1) / 2
-    return (
-        np.pad(rows, ((0, missing), (0, 0))),
-        np.pad(half_norms, (0, missing), constant_values=np.inf),
-    )
+    height = min(CHUNK_ROWS, capacity(rows.shape[1]))
+    n_chunks = -(-capacity(rows.shape[1]) // height)
+    padded = np.repeat(rows[:1], n_chunks * height, axis=0)
+    padded[: len(rows)] = rows
+    half_norms = np.square(padded).sum(axis=1) / 2
+    return {
+        "memory": padded.reshape(n_chunks, height, -1),
+        "norms": half_norms.reshape(n_chunks, height),
+        "n_chunks": np.uint32(-(-len(rows) // height)),
+    }
 
 
-def nearest(
-    u: Array, rows: Array, half_norms: Array, observed: Array | None = None
-) -> Array:
-    """Return the nearest of the padded rows to each row.
+def nearest(u: Array, kept: Statistics, observed: Array | None = None) -> Array:
+    """Return the nearest of rows :func:`in_chunks` to each row.
 
     Of rows with missing cells, the observed features count alone.
     """
-    if observed is None:
-        cost = half_norms - u @ rows.T
-    else:
+    rows, half_norms = jnp.asarray(kept["memory"]), jnp.asarray(kept["norms"])
+
+    def cost(i: Array) -> Array:
+        if observed is None:
+            return half_norms[i] - u @ rows[i].T
         seen = observed.astype(u.dtype)
-        cost = seen @ (jnp.square(rows) / 2).T - (seen * u) @ rows.T
-        cost = jnp.where(jnp.isinf(half_norms), jnp.inf, cost)
-    return rows[_argmin(cost)]
+        return seen @ (jnp.square(rows[i]) / 2).T - (seen * u) @ rows[i].T
+
+    def lower(i: Array, lowest: Array) -> Array:
+        return jnp.minimum(lowest, cost(i))
+
+    # The lowest of each place of a chunk, in all chunks, needs no search of its own.
+    lowest = jnp.full((len(u), rows.shape[1]), jnp.inf)
+    lowest = jax.lax.fori_loop(jnp.uint32(0), kept["n_chunks"], lower, lowest)
+    among = rows[:, _argmin(lowest)]
+    differences = u - among
+    if observed is not None:
+        differences = jnp.where(observed, differences, 0.0)
+    best = jnp.argmin(jnp.sum(jnp.square(differences), axis=-1), axis=0)
+    return jnp.take_along_axis(among, best[None, :, None], axis=0)[0]
 
 
-def distance(
-    u: Array, rows: Array, half_norms: Array, observed: Array | None = None
-) -> Array:
-    """Root of the mean squared difference to the nearest of the padded rows."""
+def distance(u: Array, kept: Statistics, observed: Array | None = None) -> Array:
+    """Root of the mean squared difference to the nearest of rows :func:`in_chunks`."""
     # Not from the norms, whose difference loses the digits of small distances.
-    return root_mean_square(u - nearest(u, rows, half_norms, observed), observed)
+    return root_mean_square(u - nearest(u, kept, observed), observed)
 
 
 def _argmin(cost: Array) -> Array:

@@ -39,21 +39,48 @@ def measure(rows: Rows) -> Spread:
     n_rows, width = rows.X.shape
     n_seen = min(n_rows, max(2, min(MAX_ROWS, MAX_FLOATS // width)))
     chosen = np.linspace(0, n_rows - 1, n_seen).astype(np.intp)
-    X = batching.dense(rows.X, chosen)
-    noise = NOISE[X.dtype]
-    X = X.astype(np.float64, copy=False)
+    share = rows.weight[chosen] / rows.weight[chosen].sum()
+    parts = [
+        (chosen[part], share[part]) for part in batching.cached_parts(n_seen, width)
+    ]
+    looks = (_first_look(batching.dense(rows.X, few), share) for few, share in parts)
     with np.errstate(over="ignore", invalid="ignore"):
-        low, high = np.fmin.reduce(X), np.fmax.reduce(X)
-        center, share = gaussian.moments(X, rows.weight[chosen])
+        lows, highs, sums, masses = zip(*looks, strict=True)
+        noise = NOISE[lows[0].dtype]
+        low = np.fmin.reduce(lows).astype(np.float64)
+        high = np.fmax.reduce(highs).astype(np.float64)
         is_constant = ~(high - low > noise * np.maximum(np.abs(low), np.abs(high)))
         length = np.where(is_constant, 1.0, high - low)
-        squared = np.nan_to_num(np.square((X - center) / length))
-        scale = np.sqrt((share * squared).sum(axis=0)) * length
+        mass = np.maximum(sum(masses), gaussian.TINY)
+        center = sum(sums) / mass
+        squares = sum(
+            share @ _squared(batching.dense(rows.X, few), center, length)
+            for few, share in parts
+        )
+        scale = np.sqrt(squares / mass) * length
     # Beyond float64's range.
     scale = np.where(np.isinf(length), np.inf, scale)
     # Its own value leaves exactly nothing of a constant column.
     center = np.where(is_constant, high, center)
     return Spread(center, np.where(is_constant, 0.0, scale))
+
+
+def _first_look(x: np.ndarray, share: np.ndarray) -> tuple[Any, ...]:
+    """Extremes of columns, their weighted sums, and the weight of observed cells."""
+    low, high, mass = np.fmin.reduce(x), np.fmax.reduce(x), share.sum()
+    if batching.has_missing(x):
+        mass, x = share @ ~np.isnan(x), np.where(np.isnan(x), 0.0, x)
+    return low, high, share @ x.astype(np.float64, copy=False), mass
+
+
+def _squared(x: np.ndarray, center: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Squared differences to the centre, in units of a length; 0 in missing cells."""
+    difference = x - center
+    difference /= length
+    np.square(difference, out=difference)
+    if batching.has_missing(x):
+        difference[np.isnan(x)] = 0.0
+    return difference
 
 
 def shift_of(spread: Spread) -> Statistics:

@@ -67,10 +67,12 @@ def train_chunk(
         state = TrainingState(
             params, (optimizer_state, own_state), state.step + 1, state.key
         )
-        return state, losses.at[i].set(loss * jnp.sum(weight[i] > 0))
+        loss = loss * jnp.sum(weight[i] > 0)
+        return state, jax.lax.dynamic_update_index_in_dim(losses, loss, i, 0)
 
     start = state, jnp.zeros(len(x), jnp.float32)
-    return jax.lax.fori_loop(0, n_used, step, start)
+    # An unsigned number needs no look whether it counts from the end.
+    return jax.lax.fori_loop(jnp.uint32(0), n_used, step, start)
 
 
 def _risen(hyper: Hyperparameters, step: Array) -> Hyperparameters:
@@ -109,4 +111,4 @@ def chunk_loss(
         )
         return total + jnp.sum(losses * weight[i])
 
-    return jax.lax.fori_loop(0, n_used, add, jnp.float32(0))
+    return jax.lax.fori_loop(jnp.uint32(0), n_used, add, jnp.float32(0))

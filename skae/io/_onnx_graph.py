@@ -272,14 +272,27 @@ class _Rows:
         self.latent_dim = model.network.latent_dim
 
     @cached_property
+    def _offset(self) -> str:
+        return self.g("Sub", self.x, self.ball["center"])
+
+    @cached_property
+    def distance(self) -> str:
+        """As in :func:`skae.core.ball.distance`, of shape (n, 1)."""
+        return self.g.root_mean_square(self.g("Div", self._offset, self.ball["scale"]))
+
+    @cached_property
     def inside(self) -> str:
         """As in :func:`skae.core.ball.project`."""
         g, s = self.g, self.ball
-        offset = g("Sub", self.x, s["center"])
-        distance = g.root_mean_square(g("Div", offset, s["scale"]))
-        factor = g("Div", s["radius"], g("Max", distance, np.float32(TINY)))
-        shrunk = g("Add", g("Mul", offset, factor), s["center"])
-        return g("Where", g("LessOrEqual", distance, s["radius"]), self.x, shrunk)
+        factor = g("Div", s["radius"], g("Max", self.distance, np.float32(TINY)))
+        shrunk = g("Add", g("Mul", self._offset, factor), s["center"])
+        return g("Where", g("LessOrEqual", self.distance, s["radius"]), self.x, shrunk)
+
+    @cached_property
+    def beyond(self) -> str:
+        """Length of :attr:`units_away`, of shape (n, 1)."""
+        g = self.g
+        return g("Max", g("Sub", self.distance, self.ball["radius"]), np.float32(0))
 
     @cached_property
     def away(self) -> str:

@@ -29,7 +29,7 @@ def surprises(rows: Block, own: Statistics) -> Array:
 def measure(rows: Block, own: Statistics) -> Array:
     """Root of the mean surprise, and displacement."""
     inside = root_mean_square(jnp.sqrt(surprises(rows, own)), rows.observed)
-    return jnp.hypot(inside, root_mean_square(rows.units_away, rows.observed))
+    return jnp.hypot(inside, rows.beyond)
 
 
 def parts(rows: Block, own: Statistics) -> Array:
@@ -80,7 +80,7 @@ def onnx(g: Any, rows: Any, own: Statistics) -> str:
     """ONNX form of :func:`measure`."""
     surprise = piecewise.onnx_constant(g, rows.standardised, own)
     root = g("Sqrt", g("Max", surprise, np.float32(0)))
-    return g.hypot(g.root_mean_square(root), g.root_mean_square(rows.units_away))
+    return g.hypot(g.root_mean_square(root), rows.beyond)
 
 
 COLUMNS = Energy(

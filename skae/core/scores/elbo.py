@@ -8,7 +8,7 @@ from jax import Array
 
 from skae.core.blocks import Block
 from skae.core.bottlenecks import variational
-from skae.core.gaussian import Statistics, root_mean_square
+from skae.core.gaussian import Statistics, root_mean_square, root_mean_squares
 from skae.core.scores.energy import Energy
 
 
@@ -18,10 +18,7 @@ def measure(rows: Block, own: Statistics) -> Array:
     The mean of the code stands for its draws, and displacements count as residuals.
     """
     del own
-    distance = jnp.hypot(
-        root_mean_square(rows.residual, rows.observed),
-        root_mean_square(rows.away, rows.observed),
-    )
+    distance = root_mean_squares(rows.residual, rows.away, observed=rows.observed)
     n_observed: Array | int = rows.x.shape[1]
     if rows.observed is not None:
         n_observed = jnp.sum(rows.observed, axis=-1)

@@ -8,7 +8,7 @@ from jax import Array
 from skae.core import gaussian
 from skae.core.blocks import Block
 from skae.core.config import NetworkConfig
-from skae.core.gaussian import Statistics, root_mean_square
+from skae.core.gaussian import Statistics
 from skae.core.sample import Restored, Sample
 from skae.core.scores.combination import Statistic
 from skae.core.scores.energy import Energy, of_gaussian
@@ -16,8 +16,7 @@ from skae.core.scores.energy import Energy, of_gaussian
 
 def measure(rows: Block, own: Statistics) -> Array:
     """Root of the mean squared whitened coordinate of the code, and displacement."""
-    away = root_mean_square(rows.units_away, rows.observed)
-    return jnp.hypot(gaussian.distance(rows.code - own["mean"], own), away)
+    return jnp.hypot(gaussian.distance(rows.code - own["mean"], own), rows.beyond)
 
 
 def fit(sample: Sample, restored: Restored) -> Statistics:
@@ -34,7 +33,7 @@ def onnx(g: Any, rows: Any, own: Statistics) -> str:
     """ONNX form of :func:`measure`."""
     code = g("Sub", rows.code, own["mean"])
     length = g.whitened_length(code, own, rows.latent_dim)
-    return g.hypot(length, g.root_mean_square(rows.units_away))
+    return g.hypot(length, rows.beyond)
 
 
 LATENT = Energy(

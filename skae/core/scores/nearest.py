@@ -9,7 +9,7 @@ from jax import Array
 from skae.core import memory
 from skae.core.blocks import Block
 from skae.core.config import NetworkConfig
-from skae.core.gaussian import Statistics, root_mean_square
+from skae.core.gaussian import Statistics
 from skae.core.sample import Restored, Sample
 from skae.core.scores.combination import Statistic
 from skae.core.scores.energy import Energy
@@ -17,16 +17,15 @@ from skae.core.scores.energy import Energy
 
 def measure(rows: Block, own: Statistics) -> Array:
     """Distance to the nearest remembered row, and displacement, in deviations."""
-    nearest = memory.distance(
-        rows.standardised, own["memory"], own["norms"], rows.observed
+    return jnp.hypot(
+        memory.distance(rows.standardised, own, rows.observed), rows.beyond
     )
-    return jnp.hypot(nearest, root_mean_square(rows.units_away, rows.observed))
 
 
 def parts(rows: Block, own: Statistics) -> Array:
     """Squared difference to the nearest remembered row, and displacement."""
     u = rows.standardised
-    nearest = memory.nearest(u, own["memory"], own["norms"], rows.observed)
+    nearest = memory.nearest(u, own, rows.observed)
     return jnp.square(u - nearest) + jnp.square(rows.units_away)
 
 
@@ -49,9 +48,8 @@ def keeps(found: Statistics, network: NetworkConfig) -> tuple[Statistic, ...]:
 
 
 def prepare(own: Statistics) -> Statistics:
-    """Rows filled up to the capacity, and their norms."""
-    rows, norms = memory.padded(own["memory"])
-    return {"memory": rows, "norms": norms}
+    """Rows in chunks, and their norms."""
+    return memory.in_chunks(own["memory"])
 
 
 def usual(sample: Sample, restored: Restored | None, own: Statistics) -> np.ndarray:
@@ -74,8 +72,7 @@ def onnx(g: Any, rows: Any, own: Statistics) -> str:
     cost = g("Sub", half_norms, products)
     number = g("ArgMin", cost, axis=1, keepdims=0)
     difference = g("Sub", u, g("Gather", remembered, number, axis=0))
-    away = g.root_mean_square(rows.units_away)
-    return g.hypot(g.root_mean_square(difference), away)
+    return g.hypot(g.root_mean_square(difference), rows.beyond)
 
 
 # Without a prefix, as in files of earlier versions.

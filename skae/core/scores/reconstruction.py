@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from skae.core.blocks import Block
-from skae.core.gaussian import Statistics, root_mean_square
+from skae.core.gaussian import Statistics, root_mean_squares
 from skae.core.sample import Restored, Sample
 from skae.core.scores.energy import Energy
 
@@ -15,10 +14,7 @@ from skae.core.scores.energy import Energy
 def measure(rows: Block, own: Statistics) -> Array:
     """Root of the mean squared residual and displacement."""
     del own
-    return jnp.hypot(
-        root_mean_square(rows.residual, rows.observed),
-        root_mean_square(rows.away, rows.observed),
-    )
+    return root_mean_squares(rows.residual, rows.away, observed=rows.observed)
 
 
 def usual(sample: Sample, restored: Restored, own: Statistics) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from skae.core import gaussian, memory, piecewise
 from skae.core.blocks import Block
 from skae.core.config import NetworkConfig
-from skae.core.gaussian import Statistics, root_mean_square
+from skae.core.gaussian import Statistics
 from skae.core.sample import Sample
 from skae.core.scores.combination import Statistic
 from skae.core.scores.energy import Energy, shaped
@@ -37,22 +37,25 @@ def _map(own: Statistics) -> Statistics:
 
 
 def _squared(z: Array, own: Statistics, observed: Array | None) -> Array:
-    """Mean squared differences to all rows of the subsets: (n, subset, row)."""
+    """Mean squared difference to the nearest row of each subset: (n, subset)."""
     chosen = own["rows"]
     seen = jnp.ones_like(z) if observed is None else observed.astype(z.dtype)
     z = seen * z
-    squared = seen @ jnp.square(chosen).T - 2 * z @ chosen.T
-    squared = squared + jnp.sum(jnp.square(z), axis=-1, keepdims=True)
-    squared = squared / jnp.sum(seen, axis=-1, keepdims=True)
-    return jnp.maximum(squared, 0.0).reshape(-1, N_SUBSETS, SIZE)
+    norms = jnp.sum(jnp.square(chosen), axis=-1, keepdims=True)
+    if observed is not None:
+        norms = jnp.square(chosen) @ seen.T
+    # Rows last, of which processors take several at a time.
+    squared = (norms - 2 * chosen @ z.T).reshape(N_SUBSETS, SIZE, -1)
+    nearest = jnp.min(squared, axis=1).T + jnp.sum(jnp.square(z), -1, keepdims=True)
+    return jnp.maximum(nearest / jnp.sum(seen, axis=-1, keepdims=True), 0.0)
 
 
 def measure(rows: Block, own: Statistics) -> Array:
     """Geometric mean of the distances to the nearest row of each subset."""
     squared = _squared(in_quantiles(rows, own), own, rows.observed)
-    logs = jnp.log(jnp.min(squared, axis=-1) + SMALLEST)
+    logs = jnp.log(squared + SMALLEST)
     inside = jnp.exp(jnp.mean(logs, axis=-1) / 2)
-    return jnp.hypot(inside, root_mean_square(rows.units_away, rows.observed))
+    return jnp.hypot(inside, rows.beyond)
 
 
 def parts(rows: Block, own: Statistics) -> Array:
@@ -129,7 +132,7 @@ def onnx(g: Any, rows: Any, own: Statistics) -> str:
     nearest = g("Squeeze", nearest, np.array([2], np.int64))
     logs = g("Log", g("Add", nearest, np.float32(SMALLEST)))
     inside = g("Exp", g("Div", g("ReduceMean", logs, last), np.float32(2)))
-    return g.hypot(inside, g.root_mean_square(rows.units_away))
+    return g.hypot(inside, rows.beyond)
 
 
 SUBSETS = Energy(
