@@ -381,6 +381,7 @@ class Course(Recorder):
 def test_bars_move_within_long_epochs(small, monkeypatch):
     X = np.random.default_rng(0).normal(size=(1100, 4))
     monkeypatch.setattr(batching, "CHUNK_FLOATS", 4 * 128)
+    monkeypatch.setattr(batching, "USUAL_CHUNK_STEPS", 1)
     monkeypatch.setattr(_callbacks, "MANY_PARTS", 8)
     plain = small(max_iter=3, random_state=0).fit(X)
     course = Course()

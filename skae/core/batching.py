@@ -16,7 +16,12 @@ LARGEST = 1e25
 # all of a table at once.
 CACHED_FLOATS = 2**16
 
+# Rows of a compiled training call: about half a megabyte of them. To hand over a call
+# takes about as long as a step of a large batch, so there are some steps in each: with
+# 32 instead of 8, a fit in batches of 512 x 30 takes 7 % less time.
 CHUNK_FLOATS = 2**17
+MAX_CHUNK_FLOATS = 2**19
+USUAL_CHUNK_STEPS = 32
 MAX_CHUNK_STEPS = 256
 MIN_HEIGHT = 128
 
@@ -145,8 +150,10 @@ def shuffled(
 
 
 def chunk_steps(batch_size: int, n_features: int) -> int:
-    """Return the steps of one compiled training call: about half a megabyte of rows."""
-    return int(np.clip(CHUNK_FLOATS // (batch_size * n_features), 1, MAX_CHUNK_STEPS))
+    """Return the steps of one compiled training call."""
+    floats = batch_size * n_features
+    wanted = min(USUAL_CHUNK_STEPS, MAX_CHUNK_FLOATS // floats)
+    return int(np.clip(max(wanted, CHUNK_FLOATS // floats), 1, MAX_CHUNK_STEPS))
 
 
 def batch_height(n_rows: int, batch_size: int) -> int:

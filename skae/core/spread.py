@@ -24,7 +24,7 @@ FAR = 4096.0
 NOISE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
 
 # Rows that are looked at, at most: some 32 MB of numbers.
-MAX_ROWS, MAX_FLOATS = 20_000, 2**22
+MAX_ROWS, MAX_FLOATS = 4096, 2**22
 
 
 class Spread(NamedTuple):
