@@ -18,9 +18,10 @@ def test_distance_is_that_to_the_nearest_row(n_rows, n_features):
     assert found[0] == 0
 
 
-def test_of_many_rows_the_nearest_is_found():
+@pytest.mark.parametrize("n_rows", [512, 513, 1800, memory.MAX_ROWS])
+def test_of_many_rows_the_nearest_is_found(n_rows):
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(memory.MAX_ROWS, 6)).astype(np.float32)
+    rows = rng.normal(size=(n_rows, 6)).astype(np.float32)
     queries = rng.normal(size=(300, 6)).astype(np.float32)
     found = memory.distance(queries, memory.in_chunks(rows))
     expected = cdist(queries, rows).min(axis=1) / np.sqrt(6)

@@ -219,6 +219,22 @@ def test_default_score_falls_along_single_features(blobs):
         assert scores[0] < lowest
 
 
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1e20), st.floats(0, 0.9))
+def test_what_lies_beyond_the_ball_is_as_long_as_its_displacement(seed, far, lost):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(30, 5)) * [1, 10, 0.1, 1, 1] + 5
+    around = ball.fit(X, np.ones(30))
+    others = (X + far * rng.normal(size=X.shape)).astype(np.float32)
+    observed = rng.random(X.shape) >= lost
+    observed[:, 0] = True
+    filled = np.where(observed, others, around["center"])
+    for x, seen in ((others, None), (filled, observed)):
+        rows = blocks.Block(jax.numpy.asarray(x), seen, around, None)
+        length = gaussian.root_mean_square(rows.units_away, seen)
+        # Numbers far from the centre, in units of a narrow column, are rounded.
+        np.testing.assert_allclose(rows.beyond, length, rtol=1e-4, atol=1e-4)
+
+
 def test_projection_leaves_the_ball_alone_and_ends_on_its_surface():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3)) * [1, 10, 0.1] + 5

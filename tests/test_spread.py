@@ -121,6 +121,31 @@ def test_shifted_columns_are_near_zero_and_others_as_they_are(
     )
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3])
+@pytest.mark.parametrize("width", [3, 700])
+def test_columns_are_measured_part_by_part(width, share):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, width)) * np.geomspace(0.1, 10, width) + 5
+    X[:, 1] = 2.0
+    X[rng.random(X.shape) < share] = np.nan
+    weight = rng.exponential(size=900)
+    cells = np.where(np.isnan(X), 0.0, weight[:, None])
+    center, scale = np.empty(width), np.empty(width)
+    for column in range(width):
+        seen = cells[:, column] > 0
+        values, share_of = X[seen, column], cells[seen, column]
+        center[column] = np.average(values, weights=share_of)
+        squared = np.square(values - center[column])
+        scale[column] = np.sqrt(np.average(squared, weights=share_of))
+    found = spread.measure(Rows(X, weight))
+    np.testing.assert_allclose(found.center, center, rtol=1e-12)
+    np.testing.assert_allclose(found.scale, scale, rtol=1e-12, atol=1e-12)
+    assert found.scale[1] == 0 and found.center[1] == 2
+    of_csr = spread.measure(Rows(csr_array(np.nan_to_num(X)), weight))
+    of_dense = spread.measure(Rows(np.nan_to_num(X), weight))
+    np.testing.assert_array_equal(of_csr.scale, of_dense.scale)
+
+
 def test_few_columns_need_a_shift():
     rng = np.random.default_rng(0)
     for X in (
