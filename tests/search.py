@@ -176,7 +176,11 @@ def scores_fall_beyond_the_ball(fitted):
             # Cells beyond are cut off.
             ray = ray[np.nanmax(np.abs(ray), axis=1) < LARGEST]
             scores = fitted.detector.score_samples(ray) if len(ray) else np.zeros(0)
-            rises = np.diff(scores) > 1e-5 * np.maximum(usual, np.abs(scores[1:]))
+            # What fills gaps so that next to nothing is left of a row is rounded.
+            far = np.square((ray[1:] - center) / np.maximum(scale, 1.0))
+            rounding = 1e-12 * np.nanmean(far, axis=1)
+            least = 1e-5 * np.maximum(usual, np.abs(scores[1:]))
+            rises = np.diff(scores) > np.maximum(least, rounding)
             assert not rises.any(), f"rises from {gap} radii, step {rises.argmax()}"
 
 
