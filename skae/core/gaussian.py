@@ -187,9 +187,7 @@ def distance(v: Array, gaussian: Statistics, observed: Array | None = None) -> A
         v = jnp.pad(v, ((0, 0), (0, n_lacking)))
         rest = (v - coordinates @ components) * gaussian["rest_root"]
         result = jnp.hypot(result, root_mean_square(rest))
-    if observed is None:
-        return result
-    return result * jnp.sqrt(width / jnp.sum(observed, axis=-1, dtype=v.dtype))
+    return result if observed is None else result * in_observed(observed)
 
 
 def _descend(

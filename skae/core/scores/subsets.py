@@ -41,8 +41,9 @@ def _squared(z: Array, own: Statistics, observed: Array | None) -> Array:
     chosen = own["rows"]
     seen = jnp.ones_like(z) if observed is None else observed.astype(z.dtype)
     z = seen * z
-    norms = jnp.sum(jnp.square(chosen), axis=-1, keepdims=True)
-    if observed is not None:
+    if observed is None:
+        norms = jnp.sum(jnp.square(chosen), axis=-1, keepdims=True)
+    else:
         norms = jnp.square(chosen) @ seen.T
     # Rows last, of which processors take several at a time.
     squared = (norms - 2 * chosen @ z.T).reshape(N_SUBSETS, SIZE, -1)
